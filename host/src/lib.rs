@@ -1,1 +1,10 @@
-//! To come.
+//! weir, the Wasm Event Informer Runtime, as a library; the program is a thin binary over it.
+//!
+//! The rooms stand in the order an event walks through them: watch, queue, dispatch, runtime, action. `ARCHITECTURE.md` is
+//! the map.
+
+pub mod action;
+pub mod contract;
+pub mod handler;
+pub mod kinds;
+pub mod runtime;

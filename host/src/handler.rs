@@ -1,0 +1,7 @@
+//! Which handlers there are, and what the operator says of each.
+//!
+//! Promises: a manifest is taken whole or refused with file, line and the fix; what the operator wrote wins over what the
+//! component describes, key by key; nothing that cannot be honoured yet is ignored silently; a broken file never
+//! displaces a working one.
+
+pub mod manifest;

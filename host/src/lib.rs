@@ -7,4 +7,5 @@ pub mod action;
 pub mod contract;
 pub mod handler;
 pub mod kinds;
+pub mod ops;
 pub mod runtime;

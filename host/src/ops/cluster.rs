@@ -1,0 +1,243 @@
+//! Which cluster, and why that one.
+//!
+//! The order is: flags, then `KUBECONFIG`, then the pod's service account, then the default kubeconfig. kube's own inference
+//! prefers any kubeconfig over the service account, which picks the wrong cluster in a pod that carries one.
+
+use kube::{
+    Client, Config,
+    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// What flags and environment say about the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterChoice {
+    /// `--kubeconfig`.
+    pub kubeconfig: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
+    /// `--server`: overrides the URL of whatever was chosen; alone, it is talked to without credentials.
+    pub server: Option<String>,
+    /// `--in-cluster`.
+    pub in_cluster: bool,
+    /// The value of `KUBECONFIG`, if set and not empty.
+    pub kubeconfig_variable: Option<String>,
+    /// Whether `KUBERNETES_SERVICE_HOST` is set: weir runs in a pod.
+    pub in_pod: bool,
+    /// `~/.kube/config`, if there is a home.
+    pub default_kubeconfig: Option<PathBuf>,
+}
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Nothing names a cluster.
+    #[error(
+        "no cluster to talk to: neither --kubeconfig, --server, --in-cluster nor KUBECONFIG is given, this is no pod, and {} does not exist; \
+         give --kubeconfig FILE, or try `weir dev`, which needs no cluster",
+        .0.as_deref().map_or("the default kubeconfig".to_owned(), |path| path.display().to_string())
+    )]
+    NoCluster(Option<PathBuf>),
+    /// A kubeconfig cannot be used.
+    #[error("{file}: {source}; check the file with `kubectl --kubeconfig {file} config view`")]
+    Kubeconfig {
+        /// Which file or variable.
+        file: String,
+        /// What is wrong with it.
+        source: Box<KubeconfigError>,
+    },
+    /// Not in a pod, or the pod has no token.
+    #[error("--in-cluster: {0}; it works only in a pod with a service account token")]
+    InCluster(Box<InClusterError>),
+    /// `--server` is no URL.
+    #[error("--server {url}: {source}; give a URL such as https://127.0.0.1:6443")]
+    Server {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        source: http::uri::InvalidUri,
+    },
+    /// The credentials or certificates in the configuration cannot be used.
+    #[error("making a client for {url}: {source}")]
+    Client {
+        /// The server.
+        url: String,
+        /// What is wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+/// A client, and where it came from.
+pub struct Cluster {
+    /// Sends each request once: whoever asks (informer, queue) brings its own patience, and a retry hidden under it would
+    /// make a create that was carried out look like a conflict.
+    pub client: Client,
+    /// The server.
+    pub url: String,
+    /// Which source decided.
+    pub because: Because,
+    /// The namespace of the context or pod.
+    pub namespace: String,
+}
+
+/// Which source decided on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// `--kubeconfig`.
+    KubeconfigFlag(PathBuf),
+    /// `--server` alone.
+    ServerFlag,
+    /// `--in-cluster`.
+    InClusterFlag,
+    /// `KUBECONFIG`.
+    Variable(String),
+    /// Weir runs in a pod.
+    Pod,
+    /// `~/.kube/config`.
+    DefaultKubeconfig(PathBuf),
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Because::KubeconfigFlag(path) => write!(f, "--kubeconfig {}", path.display()),
+            Because::ServerFlag => f.write_str("--server"),
+            Because::InClusterFlag => f.write_str("--in-cluster"),
+            Because::Variable(value) => write!(f, "KUBECONFIG={value}"),
+            Because::Pod => f.write_str("the pod's service account"),
+            Because::DefaultKubeconfig(path) => write!(f, "the default kubeconfig {}", path.display()),
+        }
+    }
+}
+
+impl ClusterChoice {
+    /// Which source decides; pure.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoCluster`] if none does.
+    pub fn decide(&self) -> Result<Because, ClusterError> {
+        if self.in_cluster {
+            return Ok(Because::InClusterFlag);
+        }
+        if let Some(path) = &self.kubeconfig {
+            return Ok(Because::KubeconfigFlag(path.clone()));
+        }
+        // A server alone is a cluster; with a context it overrides the URL of that context.
+        if self.server.is_some() && self.context.is_none() {
+            return Ok(Because::ServerFlag);
+        }
+        if let Some(value) = &self.kubeconfig_variable {
+            return Ok(Because::Variable(value.clone()));
+        }
+        if self.in_pod && self.context.is_none() {
+            return Ok(Because::Pod);
+        }
+        match &self.default_kubeconfig {
+            Some(path) if path.is_file() => Ok(Because::DefaultKubeconfig(path.clone())),
+            other => Err(ClusterError::NoCluster(other.clone())),
+        }
+    }
+
+    /// Makes the client. Sends nothing.
+    ///
+    /// # Errors
+    /// Any [`ClusterError`]; each says what to do.
+    pub async fn connect(&self, user_agent: &str) -> Result<Cluster, ClusterError> {
+        let because = self.decide()?;
+        let mut config = match &because {
+            Because::InClusterFlag | Because::Pod => {
+                Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?
+            }
+            Because::ServerFlag => Config::new(self.server_url()?.unwrap_or_default()),
+            Because::KubeconfigFlag(path) | Because::DefaultKubeconfig(path) => self.from_file(path).await?,
+            Because::Variable(value) => {
+                // kube reads and merges the list of files in the variable.
+                let failed = |source| ClusterError::Kubeconfig {
+                    file: format!("KUBECONFIG={value}"),
+                    source: Box::new(source),
+                };
+                Config::from_kubeconfig(&self.options()).await.map_err(failed)?
+            }
+        };
+        if let Some(url) = self.server_url()? {
+            config.cluster_url = url;
+        }
+        config.default_retry = false;
+        if let Ok(value) = http::HeaderValue::from_str(user_agent) {
+            config.headers.push((http::header::USER_AGENT, value));
+        }
+        let url = config.cluster_url.to_string();
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config)
+            .map_err(|source| ClusterError::Client { url: url.clone(), source: Box::new(source) })?;
+        Ok(Cluster { client, url, because, namespace })
+    }
+
+    async fn from_file(&self, path: &Path) -> Result<Config, ClusterError> {
+        let failed =
+            |source| ClusterError::Kubeconfig { file: path.display().to_string(), source: Box::new(source) };
+        let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+        Config::from_custom_kubeconfig(kubeconfig, &self.options()).await.map_err(failed)
+    }
+
+    fn options(&self) -> KubeConfigOptions {
+        KubeConfigOptions { context: self.context.clone(), cluster: None, user: None }
+    }
+
+    fn server_url(&self) -> Result<Option<http::Uri>, ClusterError> {
+        let Some(url) = &self.server else { return Ok(None) };
+        url.parse().map(Some).map_err(|source| ClusterError::Server { url: url.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_first_then_the_variable_then_the_pod_then_the_default() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let everything = ClusterChoice {
+            kubeconfig: Some("flag".into()),
+            kubeconfig_variable: Some("variable".into()),
+            in_pod: true,
+            default_kubeconfig: Some(file.path().to_owned()),
+            ..ClusterChoice::default()
+        };
+        assert_eq!(everything.decide().unwrap(), Because::KubeconfigFlag("flag".into()));
+        let no_flag = ClusterChoice { kubeconfig: None, ..everything };
+        assert_eq!(no_flag.decide().unwrap(), Because::Variable("variable".into()));
+        let no_variable = ClusterChoice { kubeconfig_variable: None, ..no_flag };
+        assert_eq!(no_variable.decide().unwrap(), Because::Pod);
+        let no_pod = ClusterChoice { in_pod: false, ..no_variable };
+        assert_eq!(no_pod.decide().unwrap(), Because::DefaultKubeconfig(file.path().to_owned()));
+    }
+
+    #[test]
+    fn without_any_source_the_error_says_what_to_give() {
+        let error = ClusterChoice { default_kubeconfig: Some("/nowhere/config".into()), ..Default::default() }
+            .decide()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("/nowhere/config does not exist") && error.contains("weir dev"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_kubeconfig_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "clusters: 7").unwrap();
+        let choice = ClusterChoice { kubeconfig: Some(file.path().to_owned()), ..Default::default() };
+        let error = choice.connect("weir/test").await.err().unwrap().to_string();
+        assert!(error.starts_with(&file.path().display().to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_no_url_is_named() {
+        let choice = ClusterChoice { server: Some("http://[".into()), ..Default::default() };
+        let error = choice.connect("weir/test").await.err().unwrap().to_string();
+        assert!(error.starts_with("--server http://["), "{error}");
+    }
+}

@@ -66,7 +66,10 @@ pub trait Invoke: Send + Sync {
 #[derive(Clone)]
 pub struct Reads {
     /// `cluster.get`: the object as JSON, or none.
-    pub get: Arc<dyn Fn(&contract::ObjectRef) -> Result<Option<String>, contract::ReadError> + Send + Sync>,
+    pub get: Ask<contract::ObjectRef, Option<String>>,
     /// `cluster.list-page`.
-    pub list: Arc<dyn Fn(&contract::Query) -> Result<contract::Page, contract::ReadError> + Send + Sync>,
+    pub list: Ask<contract::Query, contract::Page>,
 }
+
+/// A question that is answered at once, from memory.
+pub type Ask<Question, Answer> = Arc<dyn Fn(&Question) -> Result<Answer, contract::ReadError> + Send + Sync>;

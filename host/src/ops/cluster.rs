@@ -152,13 +152,11 @@ impl ClusterChoice {
                 Config::incluster().map_err(|error| ClusterError::InCluster(Box::new(error)))?
             }
             Because::ServerFlag => Config::new(self.server_url()?.unwrap_or_default()),
-            Because::KubeconfigFlag(path) | Because::DefaultKubeconfig(path) => self.from_file(path).await?,
+            Because::KubeconfigFlag(path) | Because::DefaultKubeconfig(path) => self.read_file(path).await?,
             Because::Variable(value) => {
                 // kube reads and merges the list of files in the variable.
-                let failed = |source| ClusterError::Kubeconfig {
-                    file: format!("KUBECONFIG={value}"),
-                    source: Box::new(source),
-                };
+                let failed =
+                    |source| ClusterError::Kubeconfig { file: format!("KUBECONFIG={value}"), source: Box::new(source) };
                 Config::from_kubeconfig(&self.options()).await.map_err(failed)?
             }
         };
@@ -176,9 +174,8 @@ impl ClusterChoice {
         Ok(Cluster { client, url, because, namespace })
     }
 
-    async fn from_file(&self, path: &Path) -> Result<Config, ClusterError> {
-        let failed =
-            |source| ClusterError::Kubeconfig { file: path.display().to_string(), source: Box::new(source) };
+    async fn read_file(&self, path: &Path) -> Result<Config, ClusterError> {
+        let failed = |source| ClusterError::Kubeconfig { file: path.display().to_string(), source: Box::new(source) };
         let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
         Config::from_custom_kubeconfig(kubeconfig, &self.options()).await.map_err(failed)
     }

@@ -4,4 +4,5 @@
 //! component describes, key by key; nothing that cannot be honoured yet is ignored silently; a broken file never
 //! displaces a working one.
 
+pub mod duration;
 pub mod manifest;

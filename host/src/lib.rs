@@ -9,3 +9,4 @@ pub mod handler;
 pub mod kinds;
 pub mod ops;
 pub mod runtime;
+pub mod selector;

@@ -8,5 +8,6 @@ pub mod contract;
 pub mod handler;
 pub mod kinds;
 pub mod ops;
+pub mod queue;
 pub mod runtime;
 pub mod selector;

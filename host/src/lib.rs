@@ -11,3 +11,4 @@ pub mod ops;
 pub mod queue;
 pub mod runtime;
 pub mod selector;
+pub mod watch;

@@ -1,0 +1,101 @@
+//! Kinds that come and go: the definitions of custom resources.
+//!
+//! Promises: there is at most one watch on definitions in the process, and none until a kind is missing; who waits is woken by any change
+//! of a definition, and by time alone where definitions may not be watched; a kind counts as gone only if the API says by name that
+//! its definition does not exist, because discovery lags after restarts.
+//!
+//! Low volume, so kube-runtime's watcher serves; its backoff does not grow while lists fail, so it is not polled during ours.
+
+use super::backoff::Backoff;
+use crate::kinds::Resource;
+use futures::TryStreamExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client,
+    core::PartialObjectMeta,
+    runtime::watcher::{Config, watcher},
+};
+use std::{pin::pin, time::Duration};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+pub(super) struct Definitions {
+    client: Client,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Ticks at every change of a definition; there once somebody waits.
+    changes: OnceCell<watch::Receiver<()>>,
+}
+
+impl Definitions {
+    pub(super) fn new(client: Client, tasks: TaskTracker, stop: CancellationToken) -> Definitions {
+        Definitions { client, tasks, stop, changes: OnceCell::new() }
+    }
+
+    /// Waits until a definition changes, at most so long. Whether one did.
+    pub(super) async fn changed(&self, patience: Duration) -> bool {
+        let changes = self.changes.get_or_init(async || {
+            let (tick, changes) = watch::channel(());
+            self.tasks.spawn(follow(self.client.clone(), self.stop.clone(), tick));
+            changes
+        });
+        let mut changes = changes.await.clone();
+        // What changed before now was known to whoever asked discovery before now, or will be asked for again soon.
+        changes.mark_unchanged();
+        matches!(tokio::time::timeout(patience, changes.changed()).await, Ok(Ok(())))
+    }
+
+    /// Whether the API confirms that no definition of this resource exists. "Don't know" is no.
+    pub(super) async fn confirm_gone(&self, resource: &Resource) -> bool {
+        if resource.group.is_empty() {
+            return false;
+        }
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let Ok(request) = http::Request::get(format!("{PATH}/{name}")).body(Vec::new()) else { return false };
+        match self.client.request::<serde_json::Value>(request).await {
+            // The details tell a definition that is not there from an API that has no definitions.
+            Err(kube::Error::Api(status)) => {
+                status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
+            }
+            _ => false,
+        }
+    }
+}
+
+async fn follow(client: Client, stop: CancellationToken, tick: watch::Sender<()>) {
+    let definitions = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
+    let mut events = pin!(watcher(definitions, Config::default()));
+    let mut backoff = Backoff::default();
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.try_next() => event,
+        };
+        match event {
+            Ok(Some(event)) => {
+                if !matches!(event, kube::runtime::watcher::Event::Init) {
+                    backoff.data();
+                    tick.send_replace(());
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                let wait = backoff.failed(Instant::now(), rand::random());
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    ?wait,
+                    "could not watch definitions of kinds"
+                );
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+    }
+}

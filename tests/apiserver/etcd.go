@@ -21,6 +21,7 @@ const etcdStart = 30 * time.Second
 func runEtcd(ctx context.Context, args []string) error {
 	flags := pflag.NewFlagSet("etcd", pflag.ContinueOnError)
 	dir := flags.String("data-dir", "", "where etcd keeps its files; made if absent")
+	discard := flags.Bool("discard", false, "remove the data directory at the end")
 	port := flags.Int("port", 0, "port on 127.0.0.1 for clients; 0 takes a free one")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -30,6 +31,9 @@ func runEtcd(ctx context.Context, args []string) error {
 	}
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if *discard {
+		defer os.RemoveAll(*dir)
 	}
 
 	if *port == 0 {

@@ -29,7 +29,7 @@ type ready struct {
 }
 
 const usage = `usage:
-  weir-test-apiserver etcd  --data-dir DIR [--port P]
+  weir-test-apiserver etcd  --data-dir DIR [--discard] [--port P]
   weir-test-apiserver serve --etcd URL --kubeconfig-out FILE [--etcd-prefix PREFIX] [--port P] [--cert-dir DIR]
                             [--request-log FILE] [--feature-gates A=true,B=false] [flags of kube-apiserver, see --help]
 Both print one JSON line when ready, and end when standard input is closed.

@@ -4,5 +4,14 @@
 //! component describes, key by key; nothing that cannot be honoured yet is ignored silently; a broken file never
 //! displaces a working one.
 
+mod document;
 pub mod duration;
 pub mod manifest;
+mod merge;
+mod partial;
+mod settings;
+mod written;
+
+pub use document::{API_VERSION, KIND, MAX_MANIFEST, ManifestError};
+pub use merge::{grant_wishes, merge, ungranted};
+pub use partial::GRANTABLE;

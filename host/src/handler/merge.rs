@@ -1,0 +1,142 @@
+//! What the component describes and what the operator wrote, made one manifest.
+//!
+//! Promises: where both say something the operator's wins, key by key; lists of watches and reads are replaced whole; what
+//! only the operator may say is refused from a component; the result is complete, defaults included.
+
+use super::{
+    document::{ManifestError, Origin},
+    manifest::{Grants, Manifest, Read, WriteGrant},
+    partial::{self, Partial, is_dns_label, not_a_name},
+    settings::{self, Fault},
+};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
+
+/// Merges and checks. `described` is what `describe` answered, `operator` the file beside the component, `stem` the
+/// component's file name without its ending, which names the handler unless the operator does.
+///
+/// # Errors
+/// With the document, the line and the fix.
+pub fn merge(described: &str, operator: Option<(&Path, &str)>, stem: &str) -> Result<Manifest, ManifestError> {
+    let component = Origin::Component(stem);
+    let theirs = partial::described(&component, described)?;
+    let (ours_origin, ours) = match operator {
+        Some((path, text)) => {
+            let origin = Origin::Operator(path);
+            let partial = partial::operators(&origin, text)?;
+            (Some(origin), partial)
+        }
+        None => (None, Partial::default()),
+    };
+    // Whoever said it last is who has to mend it.
+    let origin = ours_origin.as_ref().unwrap_or(&component);
+
+    let name = ours.name.unwrap_or_else(|| stem.to_owned());
+    if !is_dns_label(&name) {
+        return Err(origin.wrong(format!("{}; set metadata.name in the YAML, or rename the file", not_a_name(&name))));
+    }
+    let watches_origin = if ours.watches.is_some() { origin } else { &component };
+    let watches = ours.watches.or(theirs.watches).unwrap_or_default();
+    if watches.is_empty() {
+        return Err(watches_origin.wrong("it watches nothing; give `watches` at least one entry"));
+    }
+    let mut names = BTreeSet::new();
+    let mut kinds = BTreeSet::new();
+    for watch in &watches {
+        if !names.insert(watch.name.as_str()) {
+            return Err(watches_origin.wrong(format!("two watches are named `{}`; give each its own name", watch.name)));
+        }
+        if !kinds.insert((watch.api_version.as_str(), watch.kind.as_str())) {
+            return Err(watches_origin.wrong(format!(
+                "two watches are on {} {}; a handler may watch a kind once, write two handlers",
+                watch.api_version, watch.kind
+            )));
+        }
+    }
+    let schema = ours.settings_schema.or(theirs.settings_schema);
+    let settings =
+        settings::fill(schema.as_ref(), ours.settings.as_ref().map(|it| &it.value)).map_err(|fault| match fault {
+            Fault::Schema(problem) => component.wrong(problem),
+            Fault::Settings(problem) => match &ours.settings {
+                Some(at) => origin.wrong_at(at, problem),
+                None => origin.wrong(problem),
+            },
+        })?;
+    Ok(Manifest {
+        description: ours.description.or(theirs.description).unwrap_or_default(),
+        watches,
+        reads: ours.reads.or(theirs.reads).unwrap_or_default(),
+        wants: ours.wants.or(theirs.wants).unwrap_or_default(),
+        grants: ours.grants.unwrap_or_default(),
+        settings,
+        workers: ours.workers,
+        retry: ours.retry.unwrap_or_default(),
+        limits: ours.limits.unwrap_or_default(),
+        instance: ours.instance.unwrap_or_default(),
+        field_manager: ours.field_manager.unwrap_or_else(|| format!("weir/{name}")),
+        dry_run: ours.dry_run.unwrap_or_default(),
+        name,
+    })
+}
+
+/// Grants what the handler wants, and every kind it would read; for `weir dev`.
+pub fn grant_wishes(manifest: &mut Manifest) {
+    let Grants { write, read, http } = manifest.wants.clone();
+    manifest.grants.write.extend(write);
+    manifest.grants.read.extend(read);
+    manifest.grants.read.extend(manifest.reads.iter().cloned());
+    manifest.grants.http.extend(http);
+}
+
+/// What the handler wants and was not granted, as the lines to add under `spec`; empty if there is nothing.
+pub fn ungranted(manifest: &Manifest) -> String {
+    let mut lines = String::new();
+    let writes: Vec<&WriteGrant> = manifest
+        .wants
+        .write
+        .iter()
+        .filter(|want| {
+            want.actions.iter().any(|action| {
+                !manifest.grants.write.iter().any(|grant| {
+                    (&grant.api_version, &grant.kind) == (&want.api_version, &want.kind)
+                        && grant.actions.contains(action)
+                })
+            })
+        })
+        .collect();
+    let reads: Vec<&Read> = (manifest.reads.iter().chain(&manifest.wants.read))
+        .filter(|want| {
+            !manifest
+                .grants
+                .read
+                .iter()
+                .any(|grant| (&grant.api_version, &grant.kind) == (&want.api_version, &want.kind))
+        })
+        .collect();
+    let http: Vec<&String> = manifest.wants.http.iter().filter(|want| !manifest.grants.http.contains(want)).collect();
+    if writes.is_empty() && reads.is_empty() && http.is_empty() {
+        return lines;
+    }
+    lines.push_str("  grants:\n");
+    // Writing to a string does not fail.
+    if !writes.is_empty() {
+        lines.push_str("    write:\n");
+        for WriteGrant { api_version, kind, actions, .. } in writes {
+            let actions = actions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(lines, "      - {{ apiVersion: {api_version}, kind: {kind}, actions: [{actions}] }}");
+        }
+    }
+    if !reads.is_empty() {
+        lines.push_str("    read:\n");
+        for Read { api_version, kind, .. } in reads {
+            let _ = writeln!(lines, "      - {{ apiVersion: {api_version}, kind: {kind} }}");
+        }
+    }
+    if !http.is_empty() {
+        let quoted = http.iter().map(|prefix| format!("{prefix:?}")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(lines, "    http: [{quoted}]");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,11 +22,13 @@ pub use fault::{Effect, Fault, Faults};
 pub use load::LoadError;
 pub use service::{DevService, Received, ResponseBody};
 
+mod apply;
 mod crd;
 mod delete;
 mod discovery;
 mod event;
 mod fault;
+mod fields;
 mod lifecycle;
 mod load;
 mod managed;
@@ -43,6 +45,7 @@ mod scale;
 mod selector;
 mod serve;
 mod service;
+mod shape;
 mod status;
 mod store;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    apply,
     delete::{self, Deleted},
     discovery,
     fault::Faults,
@@ -113,6 +114,11 @@ fn change(store: &Store, request: &Request, target: &Target, name: &str) -> Resu
         return scaled(store, target, name, &writer, |scale| patch::apply_to_scale(request, scale));
     }
     let form = request.form()?;
+    if request.media_type() == patch::APPLY {
+        let (is_new, stored) = store.write(|state| apply::apply(state, request, target, name, &writer))?;
+        let code = if is_new { 201 } else { 200 };
+        return Ok(Answer::Json { code, body: render::object(form, &target.resource, &stored) });
+    }
     let stored = store.write(|state| {
         let current = current(state, target, name)?;
         let fields = patch::apply(request, &target.resource, &current)?;

@@ -7,6 +7,7 @@ use tower::ServiceExt as _;
 
 use crate::{DevApi, Options, ResponseBody};
 
+mod applies;
 mod definitions;
 mod deletes;
 mod faults;

@@ -39,8 +39,20 @@ const NAME_TRIES: usize = 8;
 pub(crate) fn create(
     state: &mut State,
     target: &Target,
+    fields: Fields,
+    writer: &Writer,
+) -> Result<Arc<Stored>, Failure> {
+    let record = |fields: &mut Fields| managed::record_update(target, &Fields::new(), fields, writer);
+    create_with(state, target, fields, writer, record)
+}
+
+/// The same with another way of noting who owns what.
+pub(crate) fn create_with(
+    state: &mut State,
+    target: &Target,
     mut fields: Fields,
     writer: &Writer,
+    record_owner: impl FnOnce(&mut Fields),
 ) -> Result<Arc<Stored>, Failure> {
     let resource = &target.resource;
     if resource.is_closing {
@@ -75,7 +87,7 @@ pub(crate) fn create(
         fields.shift_remove("status");
     }
     lifecycle::prepare_create(resource, &mut fields)?;
-    managed::record_update(target, &Fields::new(), &mut fields, writer);
+    record_owner(&mut fields);
     if writer.is_dry_run {
         return Ok(Arc::new(Stored::new(fields)));
     }

@@ -25,8 +25,8 @@ pub struct Manifest {
     pub grants: Grants,
     /// What `host.settings` answers, schema defaults filled in.
     pub settings: serde_json::Value,
-    /// How many calls may run at once, at most [`MAX_WORKERS`]. None: what `--workers` says, 1 by default.
-    pub workers: Option<usize>,
+    /// How many calls may run at once, at most [`MAX_WORKERS`]. Default: what `--workers` says, 1.
+    pub workers: usize,
     /// What happens after a failure.
     pub retry: Retry,
     /// What a call may use.

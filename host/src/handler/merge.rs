@@ -12,11 +12,17 @@ use super::{
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 /// Merges and checks. `described` is what `describe` answered, `operator` the file beside the component, `stem` the
-/// component's file name without its ending, which names the handler unless the operator does.
+/// component's file name without its ending, which names the handler unless the operator does; `workers` holds unless the
+/// operator says otherwise.
 ///
 /// # Errors
 /// With the document, the line and the fix.
-pub fn merge(described: &str, operator: Option<(&Path, &str)>, stem: &str) -> Result<Manifest, ManifestError> {
+pub fn merge(
+    described: &str,
+    operator: Option<(&Path, &str)>,
+    stem: &str,
+    workers: usize,
+) -> Result<Manifest, ManifestError> {
     let component = Origin::Component(stem);
     let theirs = partial::described(&component, described)?;
     let (ours_origin, ours) = match operator {
@@ -68,7 +74,7 @@ pub fn merge(described: &str, operator: Option<(&Path, &str)>, stem: &str) -> Re
         wants: ours.wants.or(theirs.wants).unwrap_or_default(),
         grants: ours.grants.unwrap_or_default(),
         settings,
-        workers: ours.workers,
+        workers: ours.workers.unwrap_or(workers),
         retry: ours.retry.unwrap_or_default(),
         limits: ours.limits.unwrap_or_default(),
         instance: ours.instance.unwrap_or_default(),

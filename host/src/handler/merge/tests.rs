@@ -16,7 +16,7 @@ settingsSchema: { type: object, properties: { percent: { type: integer, default:
 ";
 
 fn merged(operator: &str) -> Result<Manifest, String> {
-    merge(DESCRIBED, Some((Path::new("n.yaml"), operator)), "n").map_err(|error| error.to_string())
+    merge(DESCRIBED, Some((Path::new("n.yaml"), operator)), "n", 1).map_err(|error| error.to_string())
 }
 
 fn envelope(spec: &str) -> String {
@@ -29,12 +29,12 @@ fn refusal(spec: &str) -> String {
 }
 
 fn describe_refusal(described: &str) -> String {
-    merge(described, None, "n").unwrap_err().to_string()
+    merge(described, None, "n", 1).unwrap_err().to_string()
 }
 
 #[test]
 fn a_component_alone_is_a_handler_without_rights() {
-    let manifest = merge(DESCRIBED, None, "node-images").unwrap();
+    let manifest = merge(DESCRIBED, None, "node-images", 1).unwrap();
     assert_eq!(manifest.name, "node-images");
     assert_eq!(manifest.field_manager, "weir/node-images");
     assert_eq!(manifest.grants, Grants::default());
@@ -70,13 +70,13 @@ fn the_operators_word_wins_key_by_key() {
     assert_eq!(manifest.settings, serde_json::json!({ "percent": 90 }));
     assert_eq!((manifest.retry.limit, manifest.retry.base), (None, Duration::from_secs(1)));
     assert_eq!((manifest.limits.memory, manifest.limits.actions), (32 << 20, 3));
-    assert_eq!((manifest.workers, manifest.instance, manifest.dry_run), (Some(4), Instance::Fresh, true));
+    assert_eq!((manifest.workers, manifest.instance, manifest.dry_run), (4, Instance::Fresh, true));
     assert_eq!(manifest.reads.len(), 1);
 }
 
 #[test]
 fn wishes_are_shown_until_granted() {
-    let mut manifest = merge(DESCRIBED, None, "n").unwrap();
+    let mut manifest = merge(DESCRIBED, None, "n", 1).unwrap();
     let lines = "  grants:\n    write:\n      - { apiVersion: v1, kind: Node, actions: [annotate, emit] }\n    read:\n      \
                  - { apiVersion: v1, kind: Pod }\n    http: [\"https://hooks.example.org/\"]\n";
     assert_eq!(ungranted(&manifest), lines);
@@ -232,6 +232,6 @@ fn one_kind_is_watched_once() {
 #[test]
 fn a_description_may_be_json() {
     let manifest =
-        merge(r#"{"watches":[{"name":"a","apiVersion":"apps/v1","kind":"Deployment"}]}"#, None, "n").unwrap();
+        merge(r#"{"watches":[{"name":"a","apiVersion":"apps/v1","kind":"Deployment"}]}"#, None, "n", 1).unwrap();
     assert_eq!(manifest.watches[0].kind, "Deployment");
 }

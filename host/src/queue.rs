@@ -178,6 +178,11 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.shared.lock().failures(key)
     }
 
+    /// Changes how long keys back off from their next failure on: as in [`Settings`].
+    pub fn set_backoff(&self, base: Duration, cap: Duration) {
+        self.shared.with(|state, _| state.set_backoff(base, cap));
+    }
+
     /// Forgets all failures and makes every key that backs off ready: for when their cause is gone, as after a reload.
     pub fn end_backoffs(&self) {
         self.shared.with(|state, now| state.end_backoffs(now));

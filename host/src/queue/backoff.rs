@@ -25,8 +25,15 @@ impl<K: Clone + Eq + Hash> Backoff<K> {
     /// A backoff of `base`, doubled with each failure up to `cap`. A base under a millisecond counts as one, a cap under
     /// the base as the base.
     pub(super) fn new(base: Duration, cap: Duration) -> Self {
-        let base = base.max(LEAST_BASE);
-        Self { base, cap: cap.max(base), failures: HashMap::new() }
+        let mut backoff = Self { base, cap, failures: HashMap::new() };
+        backoff.set(base, cap);
+        backoff
+    }
+
+    /// Changes base and cap, within the same bounds; how often keys failed stays.
+    pub(super) fn set(&mut self, base: Duration, cap: Duration) {
+        self.base = base.max(LEAST_BASE);
+        self.cap = cap.max(self.base);
     }
 
     /// Counts one more failure of `key` and says how long it waits.
@@ -57,6 +64,15 @@ impl<K: Clone + Eq + Hash> Backoff<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_base_and_cap_hold_from_the_next_failure_on_and_nothing_is_forgotten() {
+        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(1));
+        backoff.fail(&"a");
+        backoff.set(Duration::from_millis(50), Duration::from_millis(150));
+        assert_eq!(backoff.fail(&"a"), Duration::from_millis(100));
+        assert_eq!(backoff.fail(&"a"), Duration::from_millis(150));
+    }
 
     const MS: Duration = Duration::from_millis(1);
 

@@ -168,6 +168,10 @@ impl<K: Clone + Eq + Hash> State<K> {
         self.backoff.failures(key)
     }
 
+    pub(super) fn set_backoff(&mut self, base: Duration, cap: Duration) {
+        self.backoff.set(base, cap);
+    }
+
     /// Ends every backoff: all failures are forgotten, and who waited because of them is ready.
     pub(super) fn end_backoffs(&mut self, now: Instant) {
         self.advance(now);

@@ -48,6 +48,7 @@ mod service;
 mod shape;
 mod status;
 mod store;
+mod strategic;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -1,8 +1,7 @@
-//! Patches: merge (RFC 7386) and JSON (RFC 6902).
+//! Patches: merge (RFC 7386), JSON (RFC 6902) and, for built-in kinds, strategic merge.
 //!
 //! A patch is applied to the object in the version of the path, and what comes out is an update like any other. A patch that
-//! does not apply is a 422 with empty details, as the genuine server has it. Strategic merge patches are not there yet: 415, as
-//! custom resources answer for ever.
+//! does not apply is a 422 with empty details, as the genuine server has it. Custom resources have no strategic merge: 415.
 
 use serde_json::Value;
 
@@ -10,7 +9,9 @@ use crate::{
     object::{Fields, Stored},
     request::Request,
     resource::Resource,
+    shape::Shape,
     status::Failure,
+    strategic,
 };
 
 /// The content type of server-side apply.
@@ -24,13 +25,13 @@ const MAX_OPERATIONS: usize = 10_000;
 
 /// What a patch makes of an object, with `apiVersion` and `kind` taken out again.
 pub(crate) fn apply(request: &Request, resource: &Resource, current: &Stored) -> Result<Fields, Failure> {
-    let patched = patch_value(request, current.to_value(resource))?;
+    let patched = patch_value(request, resource.custom, current.to_value(resource))?;
     split(resource, patched)
 }
 
 /// The same for a Scale.
 pub(crate) fn apply_to_scale(request: &Request, scale: Value) -> Result<Value, Failure> {
-    patch_value(request, scale)
+    patch_value(request, false, scale)
 }
 
 /// Takes `apiVersion` and `kind` out of an object, if they are the resource's; absent ones are as good.
@@ -52,7 +53,7 @@ pub(crate) fn split(resource: &Resource, value: Value) -> Result<Fields, Failure
     Ok(crate::event::to_storage(resource, fields))
 }
 
-fn patch_value(request: &Request, mut value: Value) -> Result<Value, Failure> {
+fn patch_value(request: &Request, is_custom: bool, mut value: Value) -> Result<Value, Failure> {
     let unreadable = |error: serde_json::Error| Failure::bad_request(format!("the patch cannot be read: {error}"));
     match request.media_type() {
         MERGE => {
@@ -70,16 +71,18 @@ fn patch_value(request: &Request, mut value: Value) -> Result<Value, Failure> {
             }
             json_patch::patch(&mut value, &patch).map_err(|_| does_not_apply())?;
         }
-        STRATEGIC => {
-            return Err(Failure::unsupported_media_type(format!(
-                "the body of the request was in an unknown format - accepted media types include: {JSON}, {MERGE}, {APPLY} \
-                 (this development server has no strategic merge patch yet)"
-            )));
+        STRATEGIC if !is_custom => {
+            let patch: Value = serde_json::from_slice(&request.body).map_err(unreadable)?;
+            let (Value::Object(fields), Value::Object(patch)) = (&mut value, &patch) else {
+                return Err(Failure::bad_request("a strategic merge patch of an object must be an object"));
+            };
+            strategic::merge(fields, patch, Shape::root(false, None));
         }
         other => {
+            let known = if is_custom { String::new() } else { format!("{STRATEGIC}, ") };
             let message = format!(
                 "the body of the request was in an unknown format - accepted media types include: {JSON}, {MERGE}, \
-                 {APPLY}; got {other}"
+                 {known}{APPLY}; got {other}"
             );
             return Err(Failure::unsupported_media_type(message));
         }

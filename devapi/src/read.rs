@@ -133,7 +133,7 @@ fn take(
     let mut items = Vec::new();
     let mut last = None;
     let mut metadata = json!({ "resourceVersion": revision.to_string() });
-    while let Some((key, stored)) = matching.next() {
+    for (key, stored) in matching.by_ref() {
         items.push((*stored).clone());
         last = Some(&key.path);
         if limit.is_some_and(|limit| items.len() >= limit) {

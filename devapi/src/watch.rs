@@ -166,9 +166,7 @@ impl Watch {
         let store = self.store.clone();
         let (position, resource) = (self.position, &self.target.resource);
         let changes = store.read(|state| {
-            if state.registry.find(&resource.group, &resource.version, &resource.plural).is_none() {
-                return None;
-            }
+            state.registry.find(&resource.group, &resource.version, &resource.plural)?;
             // A position in the future has nothing to read yet.
             let position = position.min(state.revision());
             Some(state.changes_since(position).map(|changes| changes.take(BATCH).cloned().collect::<Vec<_>>()))

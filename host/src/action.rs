@@ -4,6 +4,23 @@
 //! hits another object of the same name; nothing is sent twice without the event having been computed anew; every answer of the API
 //! becomes exactly one [`Class`].
 
+mod answer;
+mod delivery;
+mod event;
+mod executor;
+mod grants;
+mod metrics;
+mod plan;
+mod request;
+mod send;
+mod state;
+mod syntax;
+#[cfg(test)]
+mod testing;
+
+pub use executor::{Executor, ExecutorDeps, Lines, Pace};
+pub use metrics::ActionMetrics;
+
 use crate::contract::{Change, Failure, ObjectRef};
 use crate::kinds::Resource;
 use bytes::Bytes;
@@ -32,7 +49,7 @@ pub struct OwnWrite {
     pub uid: String,
     /// The resourceVersion in the answer.
     pub resource_version: String,
-    /// The object in the answer, as JSON; none if the answer is not the object itself (a Status, a Scale).
+    /// The object in the answer, as JSON, managedFields included; none if the answer is not the object itself (a Status, a Scale).
     pub object: Option<Bytes>,
     /// Which echo rule holds.
     pub echo: Echo,
@@ -52,11 +69,14 @@ pub enum Echo {
 /// What was carried out.
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
-    /// Writes to the event's own object, in order; no-ops that were dropped are not here.
+    /// Writes to the event's own object, in order; no-ops that were dropped are not here. The last answer stands for all of
+    /// them only if every one of them is an echo: one that is none may have brought along what the handler has not seen.
     pub own: Vec<OwnWrite>,
-    /// The event's own object was deleted, or found to be gone.
+    /// The event's own object was deleted, or found to be gone. Not if it was only asked to go, and waits for its finalizers
+    /// or its grace period: then the answer, with its deletionTimestamp, is in `own`.
     pub own_deleted: bool,
-    /// How many effective writes were sent, to any object.
+    /// How many effective writes were sent, to any object. Kubernetes Events are none, and neither is a write to the own
+    /// object whose answer has the version last seen; of writes to other objects it cannot be told, and they count.
     pub writes: u32,
     /// `requeue-after-ms`, raised to the floor.
     pub requeue_after_ms: Option<u32>,

@@ -4,11 +4,13 @@
 //! component describes, key by key; nothing that cannot be honoured yet is ignored silently; a broken file never
 //! displaces a working one.
 
+pub mod directory;
 mod document;
 pub mod duration;
 pub mod manifest;
 mod merge;
 mod partial;
+pub mod reload;
 mod settings;
 mod written;
 

@@ -16,6 +16,8 @@
 //!
 //! The rest of this test binary is weir's informer alone, on the same API: sharing, kinds that come and go, catching up.
 
+#![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach what tests share")]
+
 #[path = "differential/api.rs"]
 mod api;
 #[path = "differential/oracle.rs"]

@@ -37,17 +37,24 @@ impl Definitions {
         Definitions { client, tasks, stop, changes: OnceCell::new() }
     }
 
-    /// Waits until a definition changes, at most so long. Whether one did.
-    pub(super) async fn changed(&self, patience: Duration) -> bool {
+    /// Waits until a definition changes that was not `seen`, at most so long. Whether one did.
+    pub(super) async fn changed(&self, seen: &mut Option<watch::Receiver<()>>, patience: Duration) -> bool {
         let changes = self.changes.get_or_init(async || {
             let (tick, changes) = watch::channel(());
             self.tasks.spawn(follow(self.client.clone(), self.stop.clone(), tick));
             changes
         });
-        let mut changes = changes.await.clone();
-        // What changed before now was known to whoever asked discovery before now, or will be asked for again soon.
-        changes.mark_unchanged();
-        matches!(tokio::time::timeout(patience, changes.changed()).await, Ok(Ok(())))
+        let changes = changes.await;
+        let seen = seen.get_or_insert_with(|| changes.clone());
+        match tokio::time::timeout(patience, seen.changed()).await {
+            Ok(Ok(())) => true,
+            // The watch on definitions has ended with the process: wait, as one does without it.
+            Ok(Err(_)) => {
+                tokio::time::sleep(patience).await;
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     /// Whether the API confirms that no definition of this resource exists. "Don't know" is no.

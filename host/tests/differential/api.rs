@@ -20,6 +20,8 @@ use tokio::{
     time::Instant,
 };
 
+mod stream;
+
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -86,8 +88,8 @@ struct State {
     tokens: HashMap<String, (Vec<Value>, u64)>,
     faults: Vec<(Want, u32, Fault)>,
     seen: Vec<Seen>,
-    foo_served: bool,
-    foo_defined: bool,
+    served: bool,
+    defined: bool,
 }
 
 /// The API. Clones are the same.
@@ -113,8 +115,8 @@ impl Api {
             tokens: HashMap::new(),
             faults: Vec::new(),
             seen: Vec::new(),
-            foo_served: false,
-            foo_defined: false,
+            served: false,
+            defined: false,
         };
         let tick = || watch::channel(()).0;
         Api {
@@ -188,7 +190,7 @@ impl Api {
     /// Whether the definition of Foo is there, and whether discovery says so.
     pub(crate) fn define_foo(&self, defined: bool, served: bool) {
         let mut state = self.lock();
-        (state.foo_defined, state.foo_served) = (defined, served);
+        (state.defined, state.served) = (defined, served);
         drop(state);
         self.defined.send_replace(());
     }
@@ -264,12 +266,12 @@ impl Api {
         if let Some(Fault::Status { code, reason, retry_after }) = fault {
             return status(code, reason, retry_after, None);
         }
-        let foo = path.starts_with("/apis/example.org/v1");
-        if foo && !self.lock().foo_served {
+        let custom = path.starts_with("/apis/example.org/v1");
+        if custom && !self.lock().served {
             return status(404, "NotFound", None, None);
         }
         match want {
-            Want::Discovery if foo => {
+            Want::Discovery if custom => {
                 answer(json!({"resources": [{"name": "foos", "kind": "Foo", "namespaced": true}]}))
             }
             Want::Discovery => answer(json!({"resources": [{"name": "pods", "kind": "Pod", "namespaced": true},
@@ -286,7 +288,7 @@ impl Api {
 
     fn definition(&self, path: &str, query: &HashMap<String, String>) -> Response<Answer> {
         const NAME: &str = "foos.example.org";
-        let defined = self.lock().foo_defined;
+        let defined = self.lock().defined;
         if path.ends_with(NAME) {
             return if defined {
                 answer(json!({"metadata": {"name": NAME}}))
@@ -338,128 +340,12 @@ impl Api {
         let streaming = streaming && !matches!(fault, Some(Fault::IgnoreStreaming));
         let (lines, answer) = stream();
         let from: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default();
-        let mut watch = Watch { api: self.clone(), query: query.clone(), lines, from, fault };
+        let mut watch = stream::Watch { api: self.clone(), query: query.clone(), lines, from, fault };
         // Subscribed before anything else can happen, or a change could fall between.
         let ticks = (self.changed.subscribe(), self.cut.subscribe(), self.bookmark.subscribe());
         let initial = from == 0;
         tokio::spawn(async move { watch.run(initial, streaming, ticks).await });
         answer
-    }
-}
-
-struct Watch {
-    api: Api,
-    query: HashMap<String, String>,
-    lines: mpsc::Sender<Bytes>,
-    from: u64,
-    fault: Option<Fault>,
-}
-
-type Ticks = (watch::Receiver<()>, watch::Receiver<()>, watch::Receiver<()>);
-
-impl Watch {
-    /// Runs until the client goes, the time is over or the watch is cut; none is how any of these shows.
-    async fn run(&mut self, initial: bool, streaming: bool, (mut changed, mut cut, mut bookmark): Ticks) -> Option<()> {
-        match self.fault {
-            Some(Fault::Close) => return None,
-            Some(Fault::InStream { code, reason }) => {
-                self.send(&json!({"type": "ERROR", "object": status_body(code, reason, None)})).await?;
-                return None;
-            }
-            Some(Fault::Silence) => {
-                self.lines.closed().await;
-                return None;
-            }
-            Some(Fault::Bookmarks(seconds)) => {
-                for _ in 0..seconds {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    let version = self.api.version();
-                    self.bookmark(version, false).await?;
-                }
-                return None;
-            }
-            _ => {}
-        }
-        if initial {
-            let (objects, version) = {
-                let state = self.api.lock();
-                (as_of(&state, state.version), state.version)
-            };
-            self.from = version;
-            for object in objects.into_values() {
-                if selected(&object, &self.query) {
-                    self.event("ADDED", object).await?;
-                }
-            }
-            if streaming {
-                self.bookmark(version, true).await?;
-            }
-        } else if !self.api.serves(self.from) {
-            self.send(&json!({"type": "ERROR", "object": status_body(410, "Expired", None)})).await?;
-            return None;
-        }
-        let seconds = self.query.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
-        let end = Instant::now() + Duration::from_secs(seconds);
-        loop {
-            self.news().await?;
-            tokio::select! {
-                biased;
-                _ = cut.changed() => return None,
-                () = self.lines.closed() => return None,
-                _ = changed.changed() => {}
-                _ = bookmark.changed() => {
-                    let version = self.api.version();
-                    self.news().await?;
-                    self.bookmark(version, false).await?;
-                }
-                () = tokio::time::sleep_until(end) => return None,
-            }
-        }
-    }
-
-    async fn news(&mut self) -> Option<()> {
-        let past: Vec<Past> = self.api.lock().past.iter().filter(|past| past.version > self.from).cloned().collect();
-        for Past { version, before, now } in past {
-            self.from = version;
-            let before = before.filter(|object| selected(object, &self.query));
-            let now = now.filter(|object| selected(object, &self.query));
-            match (before, now) {
-                (None, Some(now)) => self.event("ADDED", now).await?,
-                (Some(_), Some(now)) => self.event("MODIFIED", now).await?,
-                (Some(mut before), None) => {
-                    before["metadata"]["resourceVersion"] = version.to_string().into();
-                    self.event("DELETED", before).await?;
-                }
-                (None, None) => {}
-            }
-        }
-        Some(())
-    }
-
-    async fn event(&mut self, kind: &str, mut object: Value) -> Option<()> {
-        object["apiVersion"] = "v1".into();
-        object["kind"] = "Pod".into();
-        let event = json!({"type": kind, "object": object});
-        if let Some(Fault::CutMidLine) = self.fault {
-            let whole = line(&event);
-            self.lines.send(whole.slice(..whole.len() / 2)).await.ok()?;
-            return None;
-        }
-        if let Some(Fault::Twice) = self.fault {
-            self.send(&event).await?;
-        }
-        self.send(&event).await
-    }
-
-    async fn bookmark(&mut self, version: u64, ends_list: bool) -> Option<()> {
-        let annotations = if ends_list { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
-        self.send(&json!({"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": "Pod",
-            "metadata": {"resourceVersion": version.to_string(), "annotations": annotations}}}))
-            .await
-    }
-
-    async fn send(&mut self, event: &Value) -> Option<()> {
-        self.lines.send(line(event)).await.ok()
     }
 }
 

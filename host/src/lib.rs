@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod contract;
+pub mod dispatch;
 pub mod handler;
 pub mod kinds;
 pub mod ops;

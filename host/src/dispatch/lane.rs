@@ -1,0 +1,348 @@
+//! One lane: what one handler name has for as long as the process lives, whatever component stands behind it.
+//!
+//! Promises: publishing swaps the component between two calls, and neither loses nor repeats an event; removing ends the calls and
+//! keeps the ledger; draining returns by its deadline.
+//!
+//! Bounds: `workers` calls at once (for a moment more, when a reload lowers it: calls under way end as they are); [`MAX_HELD_KEYS`] keys held
+//! beyond their calls until the watch has caught up.
+
+use super::{
+    baseline,
+    book::Book,
+    dead::DeadLetters,
+    event::Reasons,
+    key::LaneKey,
+    ledger::WatchRecord,
+    metrics::{DispatchMetrics, LaneMetrics},
+    status::LaneStatus,
+    worker,
+    world::World,
+};
+use crate::{
+    action::Executor,
+    handler::manifest::{Limits, Manifest, Watch},
+    queue::{Drained, Priority, Queue, QueueMetrics, Settings},
+    runtime::Invoke,
+    watch::{Delta, PointerError, Source, View},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Keys that one lane holds at most, beyond those of its workers, until the watch has caught up; further workers wait with their keys.
+pub const MAX_HELD_KEYS: usize = 1024;
+/// Traps and timeouts in a row before the whole lane is slowed.
+pub(super) const FAULTS_BEFORE_SLOW: u32 = 5;
+/// The first wait before each call of a slowed lane; doubled with each further fault.
+const FIRST_FAULT_WAIT: Duration = Duration::from_millis(100);
+/// The longest.
+const LONGEST_FAULT_WAIT: Duration = Duration::from_secs(30);
+/// What calls that are cut off at the deadline of a drain are given to let go of their keys.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+/// What a lane is built from.
+#[derive(Debug, Clone)]
+pub struct LaneDeps {
+    /// Where its workers are spawned.
+    pub tasks: TaskTracker,
+    /// Shared by all lanes.
+    pub metrics: DispatchMetrics,
+    /// Shared by all queues.
+    pub queues: QueueMetrics,
+}
+
+/// One loaded version of a handler, ready to be called.
+pub struct Generation {
+    /// Larger than that of any generation of this handler before; what [`Lane::listener`] was asked for.
+    pub number: u64,
+    /// Of the component: SHA-256, hexadecimal.
+    pub digest: String,
+    /// Checked.
+    pub manifest: Arc<Manifest>,
+    /// Calls it.
+    pub invoke: Arc<dyn Invoke>,
+    /// Carries its actions out.
+    pub executor: Arc<Executor>,
+    /// One for each watch of the manifest, by its name, followed with [`Lane::listener`].
+    pub sources: Vec<(String, Source)>,
+}
+
+/// Why a generation was not published; the one before goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A watch's pointers, which the manifest's checks should have refused.
+    #[error("compiling the fields of watch {watch}")]
+    View {
+        /// Its name.
+        watch: String,
+        /// What is wrong with which.
+        source: PointerError,
+    },
+    /// A watch has no source.
+    #[error("watch {watch} has no source")]
+    NoSource {
+        /// Its name.
+        watch: String,
+    },
+    /// A younger generation is published already.
+    #[error("generation {number} is not younger than {published}, which is published")]
+    Old {
+        /// The one refused.
+        number: u64,
+        /// The one that runs.
+        published: u64,
+    },
+}
+
+/// One handler's lane. Clones are handles on the same lane.
+#[derive(Clone)]
+pub struct Lane {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) tasks: TaskTracker,
+    pub(super) metrics: LaneMetrics,
+    pub(super) queue: Queue<LaneKey>,
+    /// Changed only while the book is locked, so that the book's generation and this one agree for whoever holds the book.
+    pub(super) generation: watch::Sender<Option<Arc<Active>>>,
+    /// Held for look-ups and single changes, never across an await. May be taken while nothing else is held; sources may be asked
+    /// (not awaited) under it.
+    book: Mutex<Book>,
+    /// Held for single changes.
+    world: Mutex<World>,
+    tally: Mutex<Tally>,
+    /// Which worker indices run. At most `MAX_WORKERS`.
+    workers: Mutex<Vec<bool>>,
+    /// Permits to hold a key beyond its worker.
+    pub(super) holds: Arc<Semaphore>,
+    /// The lane drains: held keys are let go, nothing is scheduled any more.
+    pub(super) closing: CancellationToken,
+}
+
+/// A published generation.
+pub(super) struct Active {
+    pub(super) number: u64,
+    pub(super) digest: String,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) invoke: Arc<dyn Invoke>,
+    pub(super) executor: Arc<Executor>,
+    pub(super) watches: HashMap<Arc<str>, Watched>,
+    /// The handler was removed, or a drain met its deadline: calls end.
+    pub(super) ended: CancellationToken,
+}
+
+/// One watch of a generation.
+pub(super) struct Watched {
+    pub(super) name: Arc<str>,
+    pub(super) config: Watch,
+    pub(super) record: WatchRecord,
+    pub(super) view: View,
+    pub(super) source: Source,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    calls: u64,
+    failures: u64,
+    faults: u32,
+    last_error: Option<String>,
+}
+
+impl Lane {
+    /// A lane without a generation: it waits for [`Lane::publish`].
+    pub fn new(name: &str, deps: LaneDeps) -> Lane {
+        let queue = Queue::new(Settings::default());
+        // client-go names a queue after its controller, too.
+        deps.queues.observe(name, name, &queue);
+        let limits = Limits::default();
+        let shared = Shared {
+            name: name.into(),
+            tasks: deps.tasks,
+            metrics: deps.metrics.lane(name),
+            queue,
+            generation: watch::Sender::new(None),
+            book: Mutex::new(Book::new(DeadLetters::new(limits.dead_letters, limits.dead_letter_bytes))),
+            world: Mutex::default(),
+            tally: Mutex::default(),
+            workers: Mutex::default(),
+            holds: Arc::new(Semaphore::new(MAX_HELD_KEYS)),
+            closing: CancellationToken::new(),
+        };
+        Lane { shared: Arc::new(shared) }
+    }
+
+    /// The handler's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What a watch of generation `number` has to be followed with. Never blocks for long. Until that generation is published, and
+    /// once a younger one is, it only takes notes.
+    pub fn listener(&self, number: u64, watch: &str) -> Arc<dyn Fn(&Delta) + Send + Sync> {
+        let (shared, watch) = (Arc::downgrade(&self.shared), Arc::<str>::from(watch));
+        Arc::new(move |delta| {
+            if let Some(shared) = shared.upgrade() {
+                shared.hear(number, &watch, delta);
+            }
+        })
+    }
+
+    /// Makes `generation` the one that is called, at the next claim; calls under way end with the one they began with. A watch whose source has not
+    /// synced begins when it has. Entries are kept, forgotten or computed anew as design §4 says for changed watches, failing keys are tried at once,
+    /// and every dead letter gets another chance.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing has changed.
+    pub fn publish(&self, generation: Generation) -> Result<(), PublishError> {
+        let active = Arc::new(Active::new(generation)?);
+        baseline::publish(&self.shared, &active)?;
+        worker::ensure(&self.shared, active.manifest.workers);
+        Ok(())
+    }
+
+    /// The handler is gone: calls under way are ended, subscriptions too, and nothing is called any more. Ledger and dead letters stay, so
+    /// publishing again goes on from there.
+    pub fn remove(&self) {
+        baseline::remove(&self.shared);
+    }
+
+    /// For `/status`.
+    pub fn status(&self) -> LaneStatus {
+        self.shared.status()
+    }
+
+    /// Takes nothing on any more, works off what is ready, and waits for the calls under way, at most for `deadline`; then those are ended
+    /// too, and what they were called for is open in the ledger.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        let shared = &self.shared;
+        shared.closing.cancel();
+        let drained = shared.queue.drain(deadline).await;
+        if drained != Drained::Complete
+            && let Some(active) = shared.current()
+        {
+            active.ended.cancel();
+            // For the log's sake only: whoever ends the process need not wait for it.
+            let _ = timeout(LAST_MOMENT, shared.all_let_go()).await;
+        }
+        drained
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+impl Active {
+    fn new(generation: Generation) -> Result<Active, PublishError> {
+        let mut sources: HashMap<String, Source> = generation.sources.into_iter().collect();
+        let mut watches = HashMap::new();
+        for config in &generation.manifest.watches {
+            let watch = || config.name.clone();
+            let source = sources.remove(&config.name).ok_or_else(|| PublishError::NoSource { watch: watch() })?;
+            let view = View::new(config.fields.as_deref(), config.changed.as_deref())
+                .map_err(|source| PublishError::View { watch: watch(), source })?;
+            let (name, record) = (Arc::<str>::from(config.name.as_str()), WatchRecord::of(config));
+            watches.insert(name.clone(), Watched { name, record, config: config.clone(), view, source });
+        }
+        Ok(Active {
+            number: generation.number,
+            digest: generation.digest,
+            manifest: generation.manifest,
+            invoke: generation.invoke,
+            executor: generation.executor,
+            watches,
+            ended: CancellationToken::new(),
+        })
+    }
+}
+
+impl Shared {
+    /// The book. What is in it stays whole through a panic elsewhere: each change under the lock is one insert or remove.
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn workers(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<Active>> {
+        self.generation.borrow().clone()
+    }
+
+    /// Notes what an informer saw.
+    fn hear(&self, number: u64, watch: &Arc<str>, delta: &Delta) {
+        let key = LaneKey { watch: watch.clone(), object: delta.key.clone() };
+        let mut book = self.book();
+        if book.generation.is_some_and(|published| published > number) {
+            return;
+        }
+        if let Some(before) = &delta.before
+            && delta.now.as_ref().is_none_or(|now| now.uid() != before.uid())
+        {
+            book.gone(&key, before.uid());
+        }
+        // Before that, the baseline will see what the cache has.
+        if book.serves(number, watch) {
+            let waits = book.first_lists.get(watch).is_some_and(|first| first.contains(&delta.key));
+            book.because(&key, Reasons::CHANGED);
+            drop(book);
+            self.queue.add(key, if waits { Priority::Low } else { Priority::High });
+        }
+    }
+
+    /// Counts a call; for `error`, why it failed, and whether that was the component's fault.
+    pub(super) fn count(&self, error: Option<(&str, bool)>) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.calls += 1;
+        tally.failures += u64::from(error.is_some());
+        tally.faults = if error.is_some_and(|(_, fault)| fault) { tally.faults.saturating_add(1) } else { 0 };
+        if let Some((message, _)) = error {
+            tally.last_error = Some(message.to_owned());
+        }
+    }
+
+    /// A new generation has not trapped yet.
+    pub(super) fn forgive(&self) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        (tally.faults, tally.last_error) = (0, None);
+    }
+
+    pub(super) fn faults_in_a_row(&self) -> u32 {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).faults
+    }
+
+    /// Calls, failures, the last error.
+    pub(super) fn tally(&self) -> (u64, u64, Option<String>) {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        (tally.calls, tally.failures, tally.last_error.clone())
+    }
+
+    /// How long each worker waits before it takes a key, because the component traps or hangs again and again.
+    pub(super) fn fault_wait(&self) -> Duration {
+        let Some(beyond) = self.faults_in_a_row().checked_sub(FAULTS_BEFORE_SLOW) else { return Duration::ZERO };
+        FIRST_FAULT_WAIT.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX)).min(LONGEST_FAULT_WAIT)
+    }
+
+    async fn all_let_go(&self) {
+        while self.queue.depth().processing > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

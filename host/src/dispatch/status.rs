@@ -1,0 +1,175 @@
+//! What `/status` shows of a lane.
+//!
+//! Promises: no object content; names and uids only of dead letters, of which the newest [`MAX_LETTERS_SHOWN`] are shown.
+
+use super::{
+    lane::Shared,
+    ledger::{Standing, unix_ms},
+};
+use serde::Serialize;
+
+/// How many dead letters are shown.
+pub const MAX_LETTERS_SHOWN: usize = 100;
+
+/// One lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneStatus {
+    /// The handler.
+    pub handler: String,
+    /// In a word.
+    pub state: LaneState,
+    /// Which generation runs; none if the handler was removed.
+    pub generation: Option<u64>,
+    /// Of its component: SHA-256, hexadecimal.
+    pub digest: Option<String>,
+    /// How many calls may be under way.
+    pub workers: usize,
+    /// Watches that have not synced yet: nothing is computed for them.
+    pub unsynced: Vec<String>,
+    /// Keys.
+    pub queue: QueueStatus,
+    /// Entries.
+    pub ledger: LedgerStatus,
+    /// Calls made.
+    pub calls: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Traps and timeouts since the last call without.
+    pub faults_in_a_row: u32,
+    /// Keys slowed for writing too often.
+    pub over_budget: usize,
+    /// The last failure, in the words the log has; the guest's are quoted.
+    pub last_error: Option<String>,
+    /// How many dead letters there are.
+    pub dead_letters: usize,
+    /// What they take, in bytes.
+    pub dead_letter_bytes: usize,
+    /// How many were dropped for the bounds.
+    pub dead_letters_dropped: u64,
+    /// The newest.
+    pub dead: Vec<LetterStatus>,
+}
+
+/// A lane in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaneState {
+    /// It works.
+    Running,
+    /// It waits for its first generation's watches.
+    Waiting,
+    /// The API does not answer.
+    WorldAway,
+    /// Its component traps or does not end, again and again: it is called slowly.
+    Unhealthy,
+    /// Its handler was removed; its ledger is kept.
+    Removed,
+}
+
+/// Keys of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueStatus {
+    /// Ready, changed lately.
+    pub high: usize,
+    /// Ready, can wait.
+    pub low: usize,
+    /// With a timer, or backing off.
+    pub delayed: usize,
+    /// Being worked on, or held until the watch has caught up.
+    pub claimed: usize,
+}
+
+/// Entries of a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerStatus {
+    /// Handed over and not answered.
+    pub open: usize,
+    /// Answered.
+    pub acknowledged: usize,
+    /// Given up.
+    pub given_up: usize,
+}
+
+/// One dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LetterStatus {
+    /// The watch.
+    pub watch: String,
+    /// `namespace/name` or `name`.
+    pub object: String,
+    /// Its uid.
+    pub uid: String,
+    /// As what it was handed over.
+    pub change: &'static str,
+    /// How many calls failed.
+    pub attempts: u32,
+    /// Why the last one did.
+    pub error: String,
+    /// Seconds since it was given up.
+    pub age_seconds: u64,
+}
+
+impl Shared {
+    pub(super) fn status(&self) -> LaneStatus {
+        let active = self.current();
+        let (away, depth) = (self.world().is_away(), self.queue.depth());
+        let faults = self.faults_in_a_row();
+        let (calls, failures, last_error) = self.tally();
+        let book = self.book();
+        let mut ledger = LedgerStatus::default();
+        for (_, entry) in book.ledger.iter() {
+            *match entry.outcome {
+                Standing::Open => &mut ledger.open,
+                Standing::Acked => &mut ledger.acknowledged,
+                Standing::GaveUp => &mut ledger.given_up,
+            } += 1;
+        }
+        let unsynced: Vec<String> = active
+            .iter()
+            .flat_map(|active| active.watches.keys())
+            .filter(|watch| !book.ready.contains(*watch))
+            .map(|watch| watch.to_string())
+            .collect();
+        let state = match &active {
+            None => LaneState::Removed,
+            Some(_) if away => LaneState::WorldAway,
+            Some(_) if faults >= super::lane::FAULTS_BEFORE_SLOW => LaneState::Unhealthy,
+            Some(active) if unsynced.len() == active.watches.len() => LaneState::Waiting,
+            Some(_) => LaneState::Running,
+        };
+        let now = unix_ms();
+        let dead =
+            book.dead.iter().collect::<Vec<_>>().into_iter().rev().take(MAX_LETTERS_SHOWN).map(|letter| LetterStatus {
+                watch: letter.key.watch.to_string(),
+                object: letter.key.object.to_string(),
+                uid: letter.event.uid.clone(),
+                change: letter.event.change.name(),
+                attempts: letter.attempts,
+                error: letter.error.clone(),
+                age_seconds: now.saturating_sub(letter.at_ms) / 1000,
+            });
+        LaneStatus {
+            handler: self.name.to_string(),
+            state,
+            generation: active.as_ref().map(|active| active.number),
+            digest: active.as_ref().map(|active| active.digest.clone()),
+            workers: active.as_ref().map_or(0, |active| active.manifest.workers),
+            unsynced,
+            queue: QueueStatus { high: depth.high, low: depth.low, delayed: depth.delayed, claimed: depth.processing },
+            ledger,
+            calls,
+            failures,
+            faults_in_a_row: faults,
+            over_budget: book.volatile.values().filter(|volatile| volatile.budget.is_slowed()).count(),
+            last_error,
+            dead_letters: book.dead.len(),
+            dead_letter_bytes: book.dead.bytes(),
+            dead_letters_dropped: book.dead.dropped(),
+            dead: dead.collect(),
+        }
+    }
+}

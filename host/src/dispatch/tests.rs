@@ -1,0 +1,7 @@
+//! One lane over real informers, a real executor and the embedded API, with a scripted handler and a paused clock.
+
+mod events;
+mod failures;
+mod reload;
+mod rig;
+mod writes;

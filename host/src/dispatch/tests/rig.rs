@@ -1,0 +1,289 @@
+//! What these tests share: an API, a lane on its ConfigMaps, and a handler that answers from a script and keeps what it was told.
+
+use crate::{
+    action::{ActionMetrics, Executor, ExecutorDeps},
+    contract::{Action, Change, Event, Failure},
+    dispatch::{DispatchMetrics, Generation, Lane, LaneDeps},
+    handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant},
+    kinds::Kinds,
+    queue::QueueMetrics,
+    runtime::{CallFailure, FailureKind, Invocation, Invoke, Reply},
+    watch::{Informers, Mode, WatchMetrics, WatchSettings, WatchSpec},
+};
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client, api::DeleteParams};
+use prometheus_client::registry::Registry;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use weir_devapi::{DevApi, Options};
+
+/// How a scripted call ends.
+pub(super) type Ending = Result<Vec<Action>, FailureKind>;
+type Answer = Box<dyn Fn(&Event) -> Ending + Send>;
+
+/// A handler. Calls may take time; while they do they are counted.
+#[derive(Default)]
+pub(super) struct Script {
+    pub(super) told: Mutex<Vec<Event>>,
+    answer: Mutex<Option<Answer>>,
+    takes: Mutex<Duration>,
+    running: Mutex<HashMap<String, usize>>,
+    /// The most calls there were at once: for one object, and in all.
+    pub(super) most: Mutex<(usize, usize)>,
+    /// Calls that were cut off.
+    pub(super) cut: Mutex<usize>,
+}
+
+/// Counts a call for as long as it lasts.
+struct Running<'a>(&'a Script, String, bool);
+
+pub(super) struct Rig {
+    pub(super) api: DevApi,
+    pub(super) client: Client,
+    pub(super) lane: Lane,
+    pub(super) script: Arc<Script>,
+    informers: Informers,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    number: u64,
+}
+
+impl Script {
+    /// From now on calls end like this.
+    pub(super) fn answers(&self, answer: impl Fn(&Event) -> Ending + Send + 'static) {
+        *self.answer.lock().unwrap() = Some(Box::new(answer));
+    }
+
+    pub(super) fn takes(&self, time: Duration) {
+        *self.takes.lock().unwrap() = time;
+    }
+
+    /// What was told since this was last asked, as `change name value #attempt`.
+    pub(super) fn heard(&self) -> Vec<String> {
+        self.told.lock().unwrap().drain(..).map(|event| line(&event)).collect()
+    }
+}
+
+/// An event in a line.
+pub(super) fn line(event: &Event) -> String {
+    let object: Value = serde_json::from_str(&event.object).unwrap();
+    let value = object.pointer("/data/v").and_then(Value::as_str).unwrap_or("-");
+    let again = if event.attempt > 1 { format!(" #{}", event.attempt) } else { String::new() };
+    let unknown = if event.final_state_unknown { " unknown" } else { "" };
+    format!("{} {} {value}{unknown}{again}", event.change, event.key.name)
+}
+
+impl Invoke for Script {
+    fn invoke(&self, call: Invocation) -> BoxFuture<'_, Result<Reply, CallFailure>> {
+        Box::pin(async move {
+            let mut running = Running::begin(self, &call.event);
+            self.told.lock().unwrap().push(call.event.clone());
+            let takes = *self.takes.lock().unwrap();
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
+            running.2 = true;
+            let ending = self.answer.lock().unwrap().as_ref().map_or(Ok(Vec::new()), |answer| answer(&call.event));
+            ending.map(|actions| Reply { actions }).map_err(|kind| CallFailure {
+                kind,
+                message: "scripted".into(),
+                stderr: "trace".into(),
+            })
+        })
+    }
+}
+
+impl<'a> Running<'a> {
+    fn begin(script: &'a Script, event: &Event) -> Running<'a> {
+        let name = event.key.name.clone();
+        let mut running = script.running.lock().unwrap();
+        *running.entry(name.clone()).or_default() += 1;
+        let mut most = script.most.lock().unwrap();
+        most.0 = most.0.max(running[&name]);
+        most.1 = most.1.max(running.values().sum());
+        Running(script, name, false)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap().entry(self.1.clone()).or_default() -= 1;
+        if !self.2 {
+            *self.0.cut.lock().unwrap() += 1;
+        }
+    }
+}
+
+/// All ConfigMaps, whole.
+pub(super) fn watch() -> Watch {
+    Watch {
+        name: "maps".into(),
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        namespaces: vec!["default".into()],
+        label_selector: String::new(),
+        field_selector: String::new(),
+        events: [Change::Initial, Change::Added, Change::Updated, Change::Left, Change::Deleted, Change::Requeued]
+            .into(),
+        fields: None,
+        changed: None,
+        previous: false,
+        resync: None,
+    }
+}
+
+/// One worker, five retries, everything granted.
+pub(super) fn manifest(watches: Vec<Watch>) -> Manifest {
+    let actions = ["annotate", "label", "set-status", "patch", "apply", "create", "delete", "emit"];
+    let grant = WriteGrant {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        actions: actions.map(str::to_owned).into(),
+        namespaces: Vec::new(),
+        names: Vec::new(),
+        subresources: Vec::new(),
+        force: false,
+    };
+    Manifest {
+        name: "h".into(),
+        description: String::new(),
+        watches,
+        reads: Vec::new(),
+        wants: Grants::default(),
+        grants: Grants { write: vec![grant], ..Grants::default() },
+        settings: Value::Null,
+        workers: 1,
+        retry: Retry { limit: Some(5), ..Retry::default() },
+        limits: Limits::default(),
+        instance: Instance::Warm,
+        field_manager: "weir/h".into(),
+        dry_run: false,
+    }
+}
+
+impl Rig {
+    /// An API, and a lane without a generation.
+    pub(super) fn new() -> Rig {
+        let api = DevApi::new(Options::default());
+        let client = Client::new(api.service(), "default");
+        let (tasks, stop, mut registry) = (TaskTracker::new(), CancellationToken::new(), Registry::default());
+        let informers = Informers::new(
+            client.clone(),
+            Kinds::new(client.clone()),
+            WatchSettings::default(),
+            tasks.clone(),
+            stop.clone(),
+            WatchMetrics::new(&mut registry),
+        );
+        let deps = LaneDeps {
+            tasks: tasks.clone(),
+            metrics: DispatchMetrics::register(&mut registry),
+            queues: QueueMetrics::register(&mut registry),
+        };
+        let lane = Lane::new("h", deps);
+        Rig { api, client, lane, script: Arc::default(), informers, tasks, stop, number: 0 }
+    }
+
+    /// A lane with one generation on all ConfigMaps, of which there are none.
+    pub(super) async fn running() -> Rig {
+        let mut rig = Rig::new();
+        rig.publish(manifest(vec![watch()]));
+        rig.quiet().await;
+        rig
+    }
+
+    /// Publishes a generation that calls the same script.
+    pub(super) fn publish(&mut self, manifest: Manifest) {
+        self.number += 1;
+        let generation = self.generation(manifest);
+        self.lane.publish(generation).unwrap();
+    }
+
+    /// A generation of the number that is published.
+    pub(super) fn stale(&self) -> Generation {
+        self.generation(manifest(vec![watch()]))
+    }
+
+    fn generation(&self, manifest: Manifest) -> Generation {
+        let manifest = Arc::new(manifest);
+        let sources = manifest.watches.iter().map(|watch| {
+            let spec = WatchSpec {
+                api_version: watch.api_version.clone(),
+                kind: watch.kind.clone(),
+                namespaces: watch.namespaces.clone(),
+                label_selector: watch.label_selector.clone(),
+                field_selector: watch.field_selector.clone(),
+                mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
+            };
+            (watch.name.clone(), self.informers.follow(&spec, self.lane.listener(self.number, &watch.name)))
+        });
+        let executor = Executor::new(ExecutorDeps {
+            client: self.client.clone(),
+            kinds: Kinds::new(self.client.clone()),
+            manifest: manifest.clone(),
+            instance: "test".into(),
+            pace: Arc::new(|| Duration::ZERO),
+            lines: Arc::new(|_| {}),
+            metrics: ActionMetrics::default(),
+        });
+        Generation {
+            number: self.number,
+            digest: format!("digest {}", self.number),
+            sources: sources.collect(),
+            manifest,
+            invoke: self.script.clone(),
+            executor: Arc::new(executor),
+        }
+    }
+
+    /// Creates or replaces a ConfigMap.
+    pub(super) fn set(&self, name: &str, value: &str) {
+        set(&self.api, name, value, "x");
+    }
+
+    pub(super) async fn delete(&self, name: &str) {
+        self.maps().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(super) fn maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    /// Lets everything happen that happens within a second: the clock is paused, so this waits for nobody else.
+    pub(super) async fn quiet(&self) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
+    /// Waits, and says what was told.
+    pub(super) async fn heard(&self) -> Vec<String> {
+        self.quiet().await;
+        self.script.heard()
+    }
+
+    /// Ends all tasks.
+    pub(super) async fn end(self) {
+        self.lane.drain(Duration::from_secs(1)).await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Creates or replaces a ConfigMap with a label.
+pub(super) fn set(api: &DevApi, name: &str, value: &str, label: &str) {
+    let text = format!(
+        "{{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name}, namespace: default, labels: {{ l: {label} }} }}, data: {{ v: '{value}' }} }}"
+    );
+    api.apply_yaml(&text).unwrap();
+}
+
+/// Tries again, in the handler's words.
+pub(super) fn retry() -> FailureKind {
+    FailureKind::Answered(Failure::Retry("not yet".into()))
+}

@@ -1,0 +1,208 @@
+//! The workers of a lane: claim, look, call, carry out, settle.
+//!
+//! Promises: a worker that panics inside a call counts that as the call's failure and goes on; a key is let go only once the cache shows the
+//! handler's own writes; while the world is away one probe at a time is let through.
+
+use super::{
+    key::LaneKey,
+    lane::{Active, Shared},
+    look::{Look, Plan},
+    outcome::Attempt,
+    settle::{After, Hold},
+    world::{Do, Heard},
+};
+use crate::{
+    queue::Claim,
+    runtime::{CallFailure, FailureKind, Invocation},
+    watch::Source,
+};
+use futures::FutureExt;
+use std::{error::Error, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+use tracing::Instrument;
+
+/// Sees to it that workers 0 to `wanted` run; those beyond end by themselves.
+pub(super) fn ensure(shared: &Arc<Shared>, wanted: usize) {
+    let mut running = shared.workers();
+    if running.len() < wanted {
+        running.resize(wanted, false);
+    }
+    for (index, runs) in running.iter_mut().enumerate().take(wanted) {
+        if !std::mem::replace(runs, true) {
+            shared.tasks.spawn(run(shared.clone(), index));
+        }
+    }
+}
+
+async fn run(shared: Arc<Shared>, index: usize) {
+    let mut generations = shared.generation.subscribe();
+    while stays(&shared, index) {
+        generations.mark_unchanged();
+        let wait = shared.fault_wait();
+        let claim = tokio::select! {
+            // A reload may have ended the faults, or this worker.
+            _ = generations.changed() => continue,
+            claim = async {
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
+                shared.queue.claim().await
+            } => claim,
+        };
+        let Some(claim) = claim else { break };
+        let span = tracing::info_span!("claim", handler = %shared.name, key = %*claim, attempt = tracing::field::Empty);
+        work(&shared, claim).instrument(span).await;
+    }
+    if let Some(runs) = shared.workers().get_mut(index) {
+        *runs = false;
+    }
+}
+
+/// Whether the published generation wants a worker of this index. Under the lock that `ensure` starts workers under, so a worker never
+/// ends while it is counted on.
+fn stays(shared: &Shared, index: usize) -> bool {
+    let mut running = shared.workers();
+    let stays = shared.current().is_some_and(|active| index < active.manifest.workers);
+    if let Some(runs) = running.get_mut(index).filter(|_| !stays) {
+        *runs = false;
+    }
+    stays
+}
+
+async fn work(shared: &Arc<Shared>, claim: Claim<LaneKey>) {
+    let probe = shared.world().take_probe();
+    let Some(active) = shared.current() else { return claim.finish() };
+    let Some(watched) = active.watches.get(&claim.watch) else { return claim.finish() };
+    let after = match shared.look(&active, watched, &claim).await {
+        Look::Nothing => After::let_go(true, Heard::Nothing),
+        Look::Stale => After::let_go(false, Heard::Nothing),
+        Look::Unknown(heard @ Heard::Silence { .. }) => After::let_go(false, heard),
+        Look::Unknown(heard) => {
+            // The key's backoff, not counted: it says nothing about the handler.
+            shared.queue.retry((*claim).clone());
+            After::let_go(true, heard)
+        }
+        Look::Call(plan) => {
+            tracing::Span::current().record("attempt", plan.event.attempt);
+            let began = Instant::now();
+            shared.metrics.active.inc();
+            let attempt = call(&active, &plan).await;
+            shared.metrics.active.dec();
+            match attempt {
+                Some(attempt) => shared.settle(&active, watched, &claim, &plan, &attempt, began.elapsed()),
+                // Cut off: the entry is open, and the key is queued, or was cleared with its lane.
+                None => After::let_go(false, Heard::Nothing),
+            }
+        }
+    };
+    let heard = after.heard;
+    let act = shared.world().heard(heard, probe);
+    obey(shared, act);
+    let_go(shared, &active, claim, after).await;
+}
+
+/// One call and its actions; none if the handler was removed meanwhile. Actions that were begun are carried out.
+async fn call(active: &Active, plan: &Plan) -> Option<Attempt> {
+    let call = Invocation { event: plan.event.clone(), subject: plan.subject.state.clone() };
+    let attempt = async {
+        let reply = tokio::select! {
+            biased;
+            () = active.ended.cancelled() => return None,
+            reply = active.invoke.invoke(call) => reply,
+        };
+        Some(match reply {
+            Err(failure) => Attempt::NoReply(failure),
+            Ok(reply) => Attempt::Acted(active.executor.carry_out(&plan.subject, reply.actions).await),
+        })
+    };
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+        let message = "weir itself panicked in this call; please report it with the lines logged before".to_owned();
+        Some(Attempt::NoReply(CallFailure { kind: FailureKind::Broken, message, stderr: String::new() }))
+    })
+}
+
+/// Ends the claim, at once or when the cache has caught up; weir's own Event about it goes out first.
+async fn let_go(shared: &Arc<Shared>, active: &Arc<Active>, claim: Claim<LaneKey>, after: After) {
+    let After { note, hold, finished, heard: _ } = after;
+    let end = move |claim: Claim<LaneKey>| if finished { claim.finish() } else { drop(claim) };
+    let behind = hold.filter(|hold| match (hold, active.watches.get(&claim.watch)) {
+        (Hold::Reached(version), Some(watched)) => !watched.source.reached(&claim.object, version),
+        _ => true,
+    });
+    if note.is_none() && behind.is_none() {
+        return end(claim);
+    }
+    // Held beyond the worker, so that the lane goes on with other keys; when there are too many, the worker waits for one to be let go.
+    let Ok(permit) = shared.holds.clone().acquire_owned().await else { return end(claim) };
+    let (closing, active) = (shared.closing.clone(), active.clone());
+    let wait = async move {
+        let wait = async {
+            if let Some((subject, note)) = note
+                && let Err(error) = active.executor.note(&subject, note).await
+            {
+                tracing::debug!(error = &error as &dyn Error, "could not record an Event");
+            }
+            if let (Some(hold), Some(watched)) = (behind, active.watches.get(&claim.watch)) {
+                catch_up(&watched.source, &claim, hold).await;
+            }
+        };
+        tokio::select! {
+            () = wait => {}
+            () = active.ended.cancelled() => {}
+            () = closing.cancelled() => {}
+        }
+        drop(permit);
+        end(claim);
+    };
+    shared.tasks.spawn(wait.in_current_span());
+}
+
+async fn catch_up(source: &Source, key: &LaneKey, hold: Hold) {
+    match hold {
+        Hold::Reached(version) => source.caught_up(&key.object, &version).await,
+        Hold::Refreshed => {
+            if let Err(error) = source.refresh(&key.object).await {
+                // Then the event is computed from what there is, after the key's backoff.
+                tracing::debug!(
+                    error = &error as &dyn Error,
+                    "could not ask for an object that the cache is behind on"
+                );
+            }
+        }
+    }
+}
+
+/// Does what the state of the world asks for.
+fn obey(shared: &Arc<Shared>, act: Do) {
+    match act {
+        Do::Nothing => {}
+        Do::Pause(wait) => {
+            shared.queue.pause();
+            shared.metrics.world_away.set(1);
+            tracing::warn!(
+                wait_ms = wait.as_millis(),
+                "the API does not answer: the lane waits, and probes it with one key at a time"
+            );
+            probe_after(shared, wait);
+        }
+        Do::Probe(wait) => probe_after(shared, wait),
+        Do::Resume => {
+            shared.queue.resume();
+            shared.metrics.world_away.set(0);
+            tracing::info!("the API answers again: the lane goes on");
+        }
+    }
+}
+
+fn probe_after(shared: &Arc<Shared>, wait: Duration) {
+    let shared = shared.clone();
+    shared.tasks.clone().spawn(async move {
+        tokio::select! {
+            () = sleep(wait) => {
+                shared.world().let_probe();
+                shared.queue.probe_one();
+            }
+            () = shared.closing.cancelled() => {}
+        }
+    });
+}

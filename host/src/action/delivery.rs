@@ -332,4 +332,6 @@ fn unresolved(error: ResolveError) -> Stop {
 }
 
 #[cfg(test)]
+mod embedded;
+#[cfg(test)]
 mod tests;

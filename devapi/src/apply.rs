@@ -17,7 +17,7 @@ use crate::{
     object::{Fields, Key, Stored, metadata_mut, text},
     patch,
     request::{Request, Target},
-    status::Failure,
+    status::{Cause, Failure},
     store::State,
     write::{self, Writer},
 };
@@ -44,8 +44,9 @@ pub(crate) fn apply(
         wanted.shift_remove("status");
     }
     let new = merged(target, &current, &wanted, &own)?;
-    let mut new = write::prepare_update(target, &current, new)?;
+    // Conflicts are told before anything else that may be wrong with the result, as the genuine server does.
     let all = owners(request, target, &current, &new, own)?;
+    let mut new = write::prepare_update(target, &current, new)?;
     let before = managed::entries(&current.fields);
     let is_same_owners = all.iter().filter(|entry| !entry.set.is_empty()).count() == before.len()
         && all
@@ -61,14 +62,9 @@ pub(crate) fn apply(
 /// The body, checked for what an applied configuration must and must not have.
 fn configuration(request: &Request, target: &Target, name: &str) -> Result<Fields, Failure> {
     if !request.params.has("fieldManager") {
-        let message = "Required value: is required for apply patch";
-        return Err(Failure::new(
-            422,
-            "Invalid",
-            format!("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: {message}"),
-            json!({ "group": "meta.k8s.io", "kind": "PatchOptions",
-                    "causes": [{ "reason": "FieldValueRequired", "message": message, "field": "fieldManager" }] }),
-        ));
+        let message = "Required value: is required for apply patch".to_owned();
+        let cause = Cause { reason: "FieldValueRequired", message, field: "fieldManager".to_owned() };
+        return Err(Failure::invalid_options("PatchOptions", cause));
     }
     let body = request.object()?;
     for member in ["apiVersion", "kind"] {
@@ -123,11 +119,9 @@ fn create(
         let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
         return Err(Failure::conflict(&target.resource, name, &why));
     }
-    if !text(&wanted, "resourceVersion").is_empty() {
-        // As the genuine server: a version of something that is not there is a precondition that fails.
-        return Err(Failure::not_found(&target.resource, name));
+    for of_no_use in ["generateName", "resourceVersion"] {
+        metadata_mut(&mut wanted).shift_remove(of_no_use);
     }
-    metadata_mut(&mut wanted).shift_remove("generateName");
     write::create_with(state, target, wanted, writer, |fields| managed::write(fields, vec![own]))
 }
 
@@ -178,24 +172,32 @@ fn owners(
     Ok(all)
 }
 
+/// The wording is apimachinery's (`pkg/util/managedfields/internal/conflict.go`); clients find the owners in the causes.
 fn check_conflicts(others: &[Entry], written: &FieldSet) -> Result<(), Failure> {
     let mut causes = Vec::new();
     let mut said = Vec::new();
     for entry in others {
-        let through = match entry.subresource.as_str() {
-            "" => String::new(),
-            subresource => format!(" with subresource \"{subresource}\""),
-        };
-        let who = format!("conflict with \"{}\"{through} using {}", entry.manager, entry.api_version);
-        for field in entry.set.intersection(written).paths() {
-            said.push(format!("{who}: {field}"));
-            causes.push(json!({ "reason": "FieldManagerConflict", "message": who, "field": field }));
+        let mut who = format!("\"{}\"", entry.manager);
+        if !entry.subresource.is_empty() {
+            who.push_str(&format!(" with subresource \"{}\"", entry.subresource));
         }
+        if entry.operation == "Update" {
+            who.push_str(&format!(" using {}", entry.api_version));
+        }
+        let fields = entry.set.intersection(written).paths();
+        if !fields.is_empty() {
+            said.push((who.clone(), fields.clone()));
+        }
+        let cause = |field| json!({ "reason": "FieldManagerConflict", "message": format!("conflict with {who}"), "field": field });
+        causes.extend(fields.into_iter().map(cause));
     }
-    let message = match said.as_slice() {
-        [] => return Ok(()),
-        [one] => format!("Apply failed with 1 conflict: {one}"),
-        several => format!("Apply failed with {} conflicts: {}", several.len(), several.join("; ")),
+    let message = match (causes.len(), said.first()) {
+        (0, _) | (_, None) => return Ok(()),
+        (1, Some((who, fields))) => format!("Apply failed with 1 conflict: conflict with {who}: {}", fields.concat()),
+        (several, _) => {
+            let lists = said.iter().map(|(who, fields)| format!("conflicts with {who}:\n- {}", fields.join("\n- ")));
+            format!("Apply failed with {several} conflicts: {}", lists.collect::<Vec<_>>().join("\n"))
+        }
     };
     Err(Failure::new(409, "Conflict", message, json!({ "causes": causes })))
 }

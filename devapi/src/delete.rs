@@ -59,7 +59,7 @@ impl Options {
         if let Some(seconds) = request.params.number("gracePeriodSeconds")? {
             options.grace_period_seconds = Some(seconds);
         }
-        if request.params.dry_run()? {
+        if request.dry_run()? {
             options.dry_run = vec!["All".into()];
         }
         Ok(options)
@@ -68,8 +68,14 @@ impl Options {
     fn check(&self, resource: &Resource, key: &Key, stored: &Stored) -> Result<(), Failure> {
         let Some(wanted) = &self.preconditions else { return Ok(()) };
         let refuse = |what: &str, wanted: &str, found: &str| {
-            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-            Err(Failure::conflict(resource, key.name(), &why))
+            let happened = if what == "UID" { "deleted and then recreated" } else { "modified" };
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object \
+                 might have been {happened}"
+            );
+            // This check alone names the kind where others name the resource.
+            let named = Resource { plural: resource.kind.clone(), ..resource.clone() };
+            Err(Failure::conflict(&named, key.name(), &why))
         };
         match (&wanted.uid, &wanted.resource_version) {
             (Some(uid), _) if uid != stored.uid() => refuse("UID", uid, stored.uid()),
@@ -84,8 +90,7 @@ pub(crate) fn one(state: &mut State, resource: &Resource, key: &Key, options: &O
     let stored = state.get(key).cloned().ok_or_else(|| Failure::not_found(resource, key.name()))?;
     options.check(resource, key, &stored)?;
     if resource.is("", "namespaces") && matches!(key.name(), "default" | "kube-system" | "kube-public") {
-        let message = format!("namespaces \"{}\" is forbidden: this namespace may not be deleted", key.name());
-        return Err(Failure::new(403, "Forbidden", message, crate::status::details(resource, key.name())));
+        return Err(Failure::forbidden(resource, key.name(), "this namespace may not be deleted"));
     }
     let grace = grace(resource, &stored, options.grace_period_seconds);
     let is_held = grace > 0 || !finalizers(&stored.fields).is_empty() || resource.is("", "namespaces");
@@ -93,8 +98,12 @@ pub(crate) fn one(state: &mut State, resource: &Resource, key: &Key, options: &O
         return Ok(if is_held { Deleted::Held(stored) } else { Deleted::Gone(stored) });
     }
     if !is_held {
-        let removed = lifecycle::remove(state, key).unwrap_or(stored);
-        return Ok(Deleted::Gone(removed));
+        let mut last = stored.fields.clone();
+        if resource.is("", "pods") {
+            // A pod's deletion is graceful even when nothing is left of its grace period, and its last state shows it.
+            set_terminating(&mut last, &stored, 0);
+        }
+        return Ok(Deleted::Gone(lifecycle::remove_as(state, key, last)));
     }
     Ok(Deleted::Held(mark(state, resource, key, &stored, grace)))
 }
@@ -164,21 +173,20 @@ fn mark(state: &mut State, resource: &Resource, key: &Key, stored: &Arc<Stored>,
         return stored.clone();
     }
     let mut fields: Fields = stored.fields.clone();
-    let metadata = metadata_mut(&mut fields);
-    let period = Duration::from_secs(grace);
-    metadata.insert("deletionTimestamp".into(), json!(if grace == 0 { now() } else { after(period) }));
-    metadata.insert("deletionGracePeriodSeconds".into(), json!(grace));
-    if !stored.is_terminating()
-        && let Some(generation) = metadata.get("generation").and_then(Value::as_u64)
-    {
-        metadata.insert("generation".into(), json!(generation + 1));
-    }
-    if resource.is("", "namespaces") {
-        metadata.shift_remove("deletionGracePeriodSeconds");
-        fields.insert("status".into(), json!({ "phase": "Terminating" }));
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        // These two have a deletion of their own, which neither counts nor has a grace period.
+        ("", "namespaces") => {
+            metadata_mut(&mut fields).insert("deletionTimestamp".into(), json!(now()));
+            fields.insert("status".into(), json!({ "phase": "Terminating" }));
+        }
+        ("apiextensions.k8s.io", _) => {
+            metadata_mut(&mut fields).insert("deletionTimestamp".into(), json!(now()));
+        }
+        _ => set_terminating(&mut fields, stored, grace),
     }
     let marked = state.put(key.clone(), fields);
     if grace > 0 {
+        let period = Duration::from_secs(grace);
         state.graceful.push(Grace { key: key.clone(), uid: stored.uid().to_owned(), period });
     }
     if resource.is("", "namespaces") {
@@ -188,4 +196,17 @@ fn mark(state: &mut State, resource: &Resource, key: &Key, stored: &Arc<Stored>,
         crate::crd::empty(state, key);
     }
     marked
+}
+
+/// Notes in the metadata that the object is to go, after this many seconds.
+fn set_terminating(fields: &mut Fields, stored: &Stored, grace: u64) {
+    let metadata = metadata_mut(fields);
+    let at = if grace == 0 { now() } else { after(Duration::from_secs(grace)) };
+    metadata.insert("deletionTimestamp".into(), json!(at));
+    metadata.insert("deletionGracePeriodSeconds".into(), json!(grace));
+    if !stored.is_terminating()
+        && let Some(generation) = metadata.get("generation").and_then(Value::as_u64)
+    {
+        metadata.insert("generation".into(), json!(generation + 1));
+    }
 }

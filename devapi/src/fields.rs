@@ -54,6 +54,29 @@ impl FieldSet {
         set
     }
 
+    /// Makes the containers of a value owned themselves.
+    fn mark_containers(&mut self, value: &Value, shape: Shape<'_>) {
+        self.is_owned |= shape.is_container(value);
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if let Some(below) = self.below.get_mut(&format!("f:{name}")) {
+                        below.mark_containers(value, shape.member(name));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for item in items {
+                    let step = shape.list().step(item);
+                    if let Some(below) = step.and_then(|step| self.below.get_mut(&step)) {
+                        below.mark_containers(item, shape.item());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether nothing is in it.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_owned && self.below.values().all(FieldSet::is_empty)
@@ -182,7 +205,8 @@ impl Difference {
         let whole = |value: &Value| {
             let mut set = if step.starts_with("v:") { FieldSet::default() } else { FieldSet::of(value, shape) };
             // A container that comes or goes counts itself, so that its last owner can let it go.
-            set.is_owned |= is_item || shape_is_deep(&step, value);
+            set.mark_containers(value, shape);
+            set.is_owned |= is_item;
             set
         };
         match (old, new) {
@@ -276,11 +300,6 @@ pub(crate) fn remove(value: &mut Value, set: &FieldSet, others: &FieldSet, shape
         }
         _ => {}
     }
-}
-
-/// A map below the top level of an object.
-fn shape_is_deep(step: &str, value: &Value) -> bool {
-    value.is_object() && !matches!(step, "f:metadata" | "f:spec" | "f:status")
 }
 
 fn spoken(step: &str) -> String {

@@ -32,13 +32,12 @@ pub(crate) fn check_namespace(state: &State, resource: &Resource, namespace: &st
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-    let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
-    let mut details = crate::status::details(resource, name);
-    details["causes"] = json!([{
+    let mut failure = Failure::forbidden(resource, name, &why);
+    failure.body["details"]["causes"] = json!([{
         "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
         "field": "metadata.namespace",
     }]);
-    Err(Failure::new(403, "Forbidden", message, details))
+    Err(failure)
 }
 
 /// What the server adds to a new object of some kinds.

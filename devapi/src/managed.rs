@@ -80,6 +80,13 @@ pub(crate) fn record_update(target: &Target, old: &Fields, new: &mut Fields, wri
     let mut difference = Difference::between(&before, &after, shape(&target.resource));
     disown(&mut difference.written);
     disown(&mut difference.removed);
+    if target.subresource.is_none() && target.resource.has_status && !target.resource.is("", "nodes") {
+        // What the server sets there, it sets for itself.
+        difference.written.cut(&["f:status"]);
+    }
+    if target.resource.is("", "namespaces") {
+        difference.written.cut(&["f:spec"]);
+    }
     let mut own = Entry::new(target, &writer.manager, "Update");
     let (same, others): (Vec<Entry>, Vec<Entry>) = entries(old).into_iter().partition(|entry| entry.is_same(&own));
     let known = same.into_iter().fold(FieldSet::default(), |set, entry| set.union(&entry.set));

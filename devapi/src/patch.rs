@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use crate::{
-    object::{Fields, Stored},
+    object::{Fields, Stored, text},
     request::Request,
     resource::Resource,
     shape::Shape,
-    status::Failure,
+    status::{Cause, Failure},
     strategic,
 };
 
@@ -26,6 +26,11 @@ const MAX_OPERATIONS: usize = 10_000;
 /// What a patch makes of an object, with `apiVersion` and `kind` taken out again.
 pub(crate) fn apply(request: &Request, resource: &Resource, current: &Stored) -> Result<Fields, Failure> {
     let patched = patch_value(request, resource.custom, current.to_value(resource))?;
+    if patched["kind"] != resource.kind.as_str() || patched["apiVersion"] != resource.api_version() {
+        let message = "Invalid value: the patch changes apiVersion or kind".to_owned();
+        let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
+        return Err(Failure::invalid(resource, text(&current.fields, "name"), vec![cause]));
+    }
     split(resource, patched)
 }
 

@@ -16,7 +16,7 @@ use crate::{
     request::{Params, Request, Target},
     resource::Resource,
     selector::Selectors,
-    status::Failure,
+    status::{Cause, Failure},
     store::{State, Store},
 };
 
@@ -38,8 +38,11 @@ struct Page {
 }
 
 /// Answers a get.
-pub(crate) fn get(store: &Store, request: &Request, target: &Target, name: &str) -> Result<Bytes, Failure> {
+pub(crate) async fn get(store: &Store, request: &Request, target: &Target, name: &str) -> Result<Bytes, Failure> {
     let form = request.form()?;
+    if let Some(version) = request.params.number("resourceVersion")? {
+        wait_for(store, version).await?;
+    }
     let key = Key::new(&target.resource, target.namespace.as_deref(), name);
     let stored = store.read(|state| state.get(&key).cloned());
     let stored = stored.ok_or_else(|| Failure::not_found(&target.resource, name))?;
@@ -82,17 +85,18 @@ fn page(params: &Params) -> Result<Page, Failure> {
     let matching = params.get("resourceVersionMatch");
     if params.has("sendInitialEvents") {
         let why = "sendInitialEvents is forbidden for list";
-        return Err(Failure::invalid_options("sendInitialEvents", why));
+        return Err(Failure::invalid_options("ListOptions", Cause::forbidden("sendInitialEvents", why)));
     }
     if !matching.is_empty() {
-        let forbidden = |why: &str| Err(Failure::invalid_options("resourceVersionMatch", why));
+        let forbidden =
+            |why: &str| Err(Failure::invalid_options("ListOptions", Cause::forbidden("resourceVersionMatch", why)));
         match (matching, version) {
             _ if params.has("continue") => {
                 return forbidden("resourceVersionMatch is forbidden when continue is provided");
             }
             (_, None) => return forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"),
             ("Exact", Some(0)) => {
-                return forbidden("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+                return forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
             }
             ("Exact" | "NotOlderThan", _) => {}
             _ => return forbidden("supported values: \"Exact\", \"NotOlderThan\""),
@@ -133,6 +137,10 @@ fn take(
     let mut items = Vec::new();
     let mut last = None;
     let mut metadata = json!({ "resourceVersion": revision.to_string() });
+    if target.resource.custom {
+        // Lists of custom resources have the member even when there is no more.
+        metadata["continue"] = json!("");
+    }
     for (key, stored) in matching.by_ref() {
         items.push((*stored).clone());
         last = Some(&key.path);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     object::Fields,
     resource::{Registry, Resource},
-    status::Failure,
+    status::{Cause, Failure},
 };
 
 /// A request with its body read.
@@ -94,26 +94,31 @@ impl Params {
     pub(crate) fn seconds(&self, name: &str) -> Result<Option<Duration>, Failure> {
         Ok(self.number(name)?.filter(|seconds| *seconds > 0).map(Duration::from_secs))
     }
-
-    /// `dryRun=All`; anything else but absence is refused.
-    pub(crate) fn dry_run(&self) -> Result<bool, Failure> {
-        match self.get("dryRun") {
-            "" => Ok(false),
-            "All" => Ok(true),
-            other => Err(Failure::new(
-                422,
-                "Invalid",
-                format!("dryRun: Unsupported value: \"{other}\": supported values: \"All\""),
-                Value::Null,
-            )),
-        }
-    }
 }
 
 impl Request {
     /// Whether it opens a watch.
     pub(crate) fn is_watch(&self) -> bool {
         self.method == Method::GET && self.params.flag("watch")
+    }
+
+    /// `dryRun=All`; anything else but absence is refused.
+    pub(crate) fn dry_run(&self) -> Result<bool, Failure> {
+        let options = match self.method {
+            Method::POST => "CreateOptions",
+            Method::PUT => "UpdateOptions",
+            Method::PATCH => "PatchOptions",
+            _ => "DeleteOptions",
+        };
+        match self.params.get("dryRun") {
+            "" => Ok(false),
+            "All" => Ok(true),
+            other => {
+                let message = format!("Unsupported value: [\"{other}\"]: supported values: \"All\"");
+                let cause = Cause { reason: "FieldValueNotSupported", message, field: "dryRun".to_owned() };
+                Err(Failure::invalid_options(options, cause))
+            }
+        }
     }
 
     /// Who writes: `fieldManager`, or the first part of the User-Agent.
@@ -214,7 +219,11 @@ impl Target {
             _ => (None, rest),
         };
         let [plural, rest @ ..] = rest else { return Err(Failure::no_such_path()) };
-        let resource = registry.find(group, version, plural).ok_or_else(Failure::no_such_path)?;
+        let resource = registry.find(group, version, plural).ok_or_else(|| {
+            // Built-in groups know that they are meant; behind them, nobody does.
+            let is_built_in = registry.all().any(|r| !r.custom && r.group == group && r.version == version);
+            if is_built_in { Failure::no_such_resource() } else { Failure::no_such_path() }
+        })?;
         let (name, subresource) = match rest {
             [] => (None, None),
             [name] => (Some((*name).to_owned()), None),

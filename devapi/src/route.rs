@@ -15,7 +15,7 @@ use crate::{
     openapi, patch, read, render,
     request::{Request, Target},
     review, scale,
-    status::Failure,
+    status::{Cause, Failure},
     store::{State, Store},
     watch::Watch,
     write::{self, Writer},
@@ -68,7 +68,7 @@ pub(crate) async fn answer(
         return Ok(Answer::Watch(Box::new(watch)));
     }
     match (&request.method, target.name.clone()) {
-        (&Method::GET, Some(name)) => read::get(store, request, &target, &name).map(ok),
+        (&Method::GET, Some(name)) => read::get(store, request, &target, &name).await.map(ok),
         (&Method::GET, None) => read::list(store, request, &target).await.map(ok),
         (&Method::POST, None) => create(store, request, &target),
         (&Method::PUT, Some(name)) => replace(store, request, &target, &name),
@@ -118,6 +118,10 @@ fn change(store: &Store, request: &Request, target: &Target, name: &str) -> Resu
         let (is_new, stored) = store.write(|state| apply::apply(state, request, target, name, &writer))?;
         let code = if is_new { 201 } else { 200 };
         return Ok(Answer::Json { code, body: render::object(form, &target.resource, &stored) });
+    }
+    if request.params.has("force") {
+        let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(Failure::invalid_options("PatchOptions", cause));
     }
     let stored = store.write(|state| {
         let current = current(state, target, name)?;
@@ -190,7 +194,7 @@ fn current(state: &State, target: &Target, name: &str) -> Result<Arc<Stored>, Fa
 }
 
 fn writer(request: &Request) -> Result<Writer, Failure> {
-    Ok(Writer { manager: request.manager(), is_dry_run: request.params.dry_run()? })
+    Ok(Writer { manager: request.manager(), is_dry_run: request.dry_run()? })
 }
 
 fn is_scale(target: &Target) -> bool {

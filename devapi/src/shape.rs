@@ -54,6 +54,9 @@ const KEYED: &[(&str, &str, &[&str])] = &[
     ("claims", "resources", &["name"]),
 ];
 
+/// Maps with keys of their users' choice; all other maps of built-in kinds are structures.
+const OPEN_MAPS: &[&str] = &["labels", "annotations", "data", "binaryData", "stringData", "matchLabels"];
+
 /// Maps of built-in kinds that are taken as a whole, by field name.
 const ATOMIC_MAPS: &[&str] =
     &["selector", "nodeSelector", "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"];
@@ -108,6 +111,17 @@ impl<'a> Shape<'a> {
         }
         let row = KEYED.iter().find(|row| row.0 == self.field && (row.1.is_empty() || row.1 == self.parent));
         row.map_or(ListKind::Atomic, |row| ListKind::Keyed(row.2.iter().map(|&key| key.to_owned()).collect()))
+    }
+
+    /// Whether a value here is something that can be there and empty, so that it may be owned apart from what is in it. The
+    /// members of a structure are all there always; a list of containers is, too.
+    pub(crate) fn is_container(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(_) => self.list() != ListKind::Atomic && !matches!(self.field, "containers" | "conditions"),
+            Value::Object(_) if self.is_custom && self.depth > 0 => true,
+            Value::Object(_) => OPEN_MAPS.contains(&self.field),
+            _ => false,
+        }
     }
 
     /// Whether a map here is taken as a whole.

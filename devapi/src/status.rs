@@ -28,6 +28,13 @@ pub(crate) struct Cause {
     pub(crate) field: String,
 }
 
+impl Cause {
+    /// A field that must not be there, or not with this value.
+    pub(crate) fn forbidden(field: &str, why: &str) -> Cause {
+        Cause { reason: "FieldValueForbidden", message: format!("Forbidden: {why}"), field: field.to_owned() }
+    }
+}
+
 impl Failure {
     /// A `Status` of any kind; `details` may be null.
     pub(crate) fn new(code: u16, reason: &str, message: impl Into<String>, details: Value) -> Failure {
@@ -57,6 +64,17 @@ impl Failure {
     /// 404 for a path that nothing serves. The genuine server answers in plain text.
     pub(crate) fn no_such_path() -> Failure {
         Failure { code: 404, retry_after: None, body: Value::Null }
+    }
+
+    /// 404 for a resource that its group and version do not have.
+    pub(crate) fn no_such_resource() -> Failure {
+        Failure::new(404, "NotFound", "the server could not find the requested resource", json!({}))
+    }
+
+    /// 403 for what is not allowed as things are.
+    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Failure {
+        let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
+        Failure::new(403, "Forbidden", message, details(resource, name))
     }
 
     /// 404 for an object.
@@ -103,15 +121,16 @@ impl Failure {
         failure
     }
 
-    /// 422 for query parameters that do not go together; the genuine server blames `ListOptions`.
-    pub(crate) fn invalid_options(field: &str, why: &str) -> Failure {
-        let message = format!("Forbidden: {why}");
+    /// 422 for query parameters that do not go together; the genuine server blames the options they make up, such as
+    /// `ListOptions`.
+    pub(crate) fn invalid_options(kind: &str, cause: Cause) -> Failure {
+        let Cause { reason, message, field } = cause;
         Failure::new(
             422,
             "Invalid",
-            format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}"),
-            json!({ "group": "meta.k8s.io", "kind": "ListOptions",
-                    "causes": [{ "reason": "FieldValueForbidden", "message": message, "field": field }] }),
+            format!("{kind}.meta.k8s.io \"\" is invalid: {field}: {message}"),
+            json!({ "group": "meta.k8s.io", "kind": kind,
+                    "causes": [{ "reason": reason, "message": message, "field": field }] }),
         )
     }
 
@@ -147,7 +166,10 @@ pub(crate) fn qualify(name: &str, group: &str) -> String {
 
 /// The `details` that name one object.
 pub(crate) fn details(resource: &Resource, name: &str) -> Value {
-    let mut details = json!({ "name": name });
+    let mut details = json!({});
+    if !name.is_empty() {
+        details["name"] = json!(name);
+    }
     if !resource.group.is_empty() {
         details["group"] = json!(resource.group);
     }

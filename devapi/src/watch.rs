@@ -17,7 +17,7 @@ use crate::{
     read, render,
     request::{Form, Request, Target},
     selector::Selectors,
-    status::Failure,
+    status::{Cause, Failure},
     store::{Change, Store, TooOld},
 };
 
@@ -76,7 +76,7 @@ impl Watch {
             selectors = selectors.and_name(name);
         }
         let start = start(request, has_bookmarks)?;
-        if start.owes_initial_end {
+        if start.has_initial {
             read::wait_for(store, start.version).await?;
         }
         let lifetime = params.seconds("timeoutSeconds")?;
@@ -290,19 +290,17 @@ fn start(request: &Request, has_bookmarks: bool) -> Result<Start, Failure> {
     if !params.has("sendInitialEvents") {
         if !matching.is_empty() {
             let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            return Err(Failure::invalid_options("resourceVersionMatch", why));
+            return Err(Failure::invalid_options("ListOptions", Cause::forbidden("resourceVersionMatch", why)));
         }
         let version = version.unwrap_or(0);
         return Ok(Start { has_initial: version == 0, owes_initial_end: false, version });
     }
     if matching != "NotOlderThan" {
         let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        return Err(Failure::invalid_options("resourceVersionMatch", why));
+        return Err(Failure::invalid_options("ListOptions", Cause::forbidden("resourceVersionMatch", why)));
     }
     let has_initial = params.flag("sendInitialEvents");
-    if has_initial && !has_bookmarks {
-        let why = "sendInitialEvents is forbidden unless allowWatchBookmarks is true";
-        return Err(Failure::invalid_options("sendInitialEvents", why));
-    }
-    Ok(Start { has_initial, owes_initial_end: has_initial, version: version.unwrap_or(0) })
+    // Whoever wants no bookmarks is not told the end either.
+    let owes_initial_end = has_initial && has_bookmarks;
+    Ok(Start { has_initial, owes_initial_end, version: version.unwrap_or(0) })
 }

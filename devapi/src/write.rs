@@ -57,10 +57,12 @@ pub(crate) fn create_with(
     let resource = &target.resource;
     if resource.is_closing {
         let message = "create not allowed while custom resource definition is terminating";
-        return Err(Failure::method_not_allowed(message));
+        return Err(Failure::forbidden(resource, text(&fields, "name"), message));
     }
     if !text(&fields, "resourceVersion").is_empty() {
-        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+        // A 500 without a reason, as the genuine server has it.
+        let message = "resourceVersion should not be set on objects to be created";
+        return Err(Failure::new(500, "", message, Value::Null));
     }
     name(state, target, &mut fields)?;
     let name = text(&fields, "name").to_owned();
@@ -87,6 +89,7 @@ pub(crate) fn create_with(
         fields.shift_remove("status");
     }
     lifecycle::prepare_create(resource, &mut fields)?;
+    tidy(resource, &mut fields);
     record_owner(&mut fields);
     if writer.is_dry_run {
         return Ok(Arc::new(Stored::new(fields)));
@@ -127,7 +130,9 @@ pub(crate) fn check_replacement(resource: &Resource, current: &Stored, new: &Fie
     if insists && text(new, "resourceVersion").is_empty() {
         let message = "Invalid value: 0: must be specified for an update".to_owned();
         let field = "metadata.resourceVersion".to_owned();
-        return Err(Failure::invalid(resource, name, vec![Cause { reason: "FieldValueInvalid", message, field }]));
+        // This check alone names the resource where others name the kind.
+        let named = Resource { kind: resource.plural.clone(), ..resource.clone() };
+        return Err(Failure::invalid(&named, name, vec![Cause { reason: "FieldValueInvalid", message, field }]));
     }
     Ok(())
 }
@@ -177,7 +182,7 @@ pub(crate) fn prepare_update(target: &Target, current: &Stored, mut new: Fields)
             None => metadata.shift_remove(member),
         };
     }
-    metadata.retain(|_, value| !value.is_null());
+    tidy(resource, &mut new);
     if current.is_terminating() {
         let before = finalizers(&current.fields);
         if let Some(added) = finalizers(&new).iter().find(|finalizer| !before.contains(finalizer)) {
@@ -308,6 +313,21 @@ fn status_of(resource: &Resource, current: &Fields, mut new: Fields) -> Fields {
         result.insert("metadata".into(), metadata);
     }
     result
+}
+
+/// Leaves out what is empty, as the genuine server's types do: members of the metadata, and data of built-in kinds.
+fn tidy(resource: &Resource, fields: &mut Fields) {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    metadata_mut(fields).retain(|_, value| !is_empty(value));
+    if !resource.custom {
+        fields
+            .retain(|name, value| !(matches!(name.as_str(), "data" | "binaryData" | "stringData") && is_empty(value)));
+    }
 }
 
 /// Takes a member over from the current object, if it is not this write's to change.

@@ -71,7 +71,7 @@ async fn a_conflict_names_manager_and_field_and_force_takes_over() {
     let (code, reason, status) = api.refused("PATCH", &path, APPLY, wants(json!({ "k": "2" }))).await;
     assert_eq!((code, reason.as_str()), (409, "Conflict"));
     let cause = json!({
-        "reason": "FieldManagerConflict", "message": "conflict with \"one\" using v1", "field": ".data.k",
+        "reason": "FieldManagerConflict", "message": "conflict with \"one\"", "field": ".data.k",
     });
     assert_eq!(status["details"]["causes"], json!([cause]));
     assert_eq!(api.resource_version(), before);

@@ -100,7 +100,7 @@ async fn a_definition_waits_for_objects_that_are_held() {
     api.post(GADGETS, held).await;
     let marked = api.delete(&format!("{DEFINITIONS}/gadgets.example.com")).await;
     assert!(marked["metadata"]["deletionTimestamp"].is_string());
-    assert_eq!(api.refused("POST", GADGETS, "application/json", gadget("h")).await.0, 405);
+    assert_eq!(api.refused("POST", GADGETS, "application/json", gadget("h")).await.0, 403);
     api.merge(&format!("{GADGETS}/g"), json!({ "metadata": { "finalizers": null } })).await;
     assert_eq!(api.refused("GET", &format!("{DEFINITIONS}/gadgets.example.com"), "", Value::Null).await.0, 404);
 }

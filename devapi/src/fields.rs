@@ -55,7 +55,7 @@ impl FieldSet {
     }
 
     /// Makes the containers of a value owned themselves.
-    fn mark_containers(&mut self, value: &Value, shape: Shape<'_>) {
+    pub(crate) fn mark_containers(&mut self, value: &Value, shape: Shape<'_>) {
         self.is_owned |= shape.is_container(value);
         match value {
             Value::Object(members) => {

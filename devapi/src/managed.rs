@@ -24,6 +24,7 @@ pub(crate) struct Entry {
     pub(crate) api_version: String,
     /// Empty for the main resource.
     pub(crate) subresource: String,
+    /// When it last changed the object; empty if it never did.
     pub(crate) time: String,
     pub(crate) set: FieldSet,
 }
@@ -171,9 +172,12 @@ fn merge_oldest(entries: &mut Vec<Entry>) {
 
 fn render(entry: &Entry) -> Value {
     let mut rendered = json!({
-        "manager": entry.manager, "operation": entry.operation, "apiVersion": entry.api_version, "time": entry.time,
+        "manager": entry.manager, "operation": entry.operation, "apiVersion": entry.api_version,
         "fieldsType": "FieldsV1", "fieldsV1": entry.set.to_json(),
     });
+    if !entry.time.is_empty() {
+        rendered["time"] = json!(entry.time);
+    }
     if !entry.subresource.is_empty() {
         rendered["subresource"] = json!(entry.subresource);
     }

@@ -17,8 +17,18 @@ pub(crate) fn of(stored: &Stored) -> Value {
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
         // A missing number of replicas is one, as the kinds' defaulting has it.
         "spec": { "replicas": replicas("spec").unwrap_or_else(|| json!(1)) },
-        "status": { "replicas": replicas("status").unwrap_or_else(|| json!(0)) },
+        "status": {
+            "replicas": replicas("status").unwrap_or_else(|| json!(0)), "selector": selector(fields).unwrap_or_default(),
+        },
     })
+}
+
+/// The object's selector as text, as far as it is labels.
+fn selector(fields: &Fields) -> Option<String> {
+    let selector = fields.get("spec")?.get("selector")?;
+    let labels = selector.get("matchLabels").unwrap_or(selector).as_object()?;
+    let terms = labels.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    Some(terms.collect::<Vec<_>>().join(","))
 }
 
 /// The object with the replicas that a Scale wants.

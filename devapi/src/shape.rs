@@ -118,7 +118,9 @@ impl<'a> Shape<'a> {
     pub(crate) fn is_container(&self, value: &Value) -> bool {
         match value {
             Value::Array(_) => self.list() != ListKind::Atomic && !matches!(self.field, "containers" | "conditions"),
-            Value::Object(_) if self.is_custom && self.depth > 0 => true,
+            Value::Object(_) if self.is_custom => {
+                self.depth > 0 && self.schema.is_none_or(|schema| schema.get("properties").is_none())
+            }
             Value::Object(_) => OPEN_MAPS.contains(&self.field),
             _ => false,
         }

@@ -88,6 +88,10 @@ pub(crate) fn create_with(
         // Nodes register with their status (k8s.io/kubernetes `pkg/registry/core/node/strategy.go`); no other kind does.
         fields.shift_remove("status");
     }
+    if resource.has_status && !resource.custom {
+        // The kinds' types have a status even when nothing is in it.
+        fields.entry("status").or_insert_with(|| json!({}));
+    }
     lifecycle::prepare_create(resource, &mut fields)?;
     tidy(resource, &mut fields);
     record_owner(&mut fields);

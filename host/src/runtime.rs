@@ -3,6 +3,25 @@
 //! Promises: a call ends by its deadline, whatever the guest does; what a guest can make the host hold is bounded; after any
 //! failure the instance is thrown away; nothing of the outside world is reachable but what [`Invocation`] and [`Reads`] carry.
 
+mod abi;
+mod component;
+mod engine;
+mod imports;
+mod instance;
+mod logs;
+mod metrics;
+mod pool;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wasi;
+
+pub use component::{Component, LoadError};
+pub use engine::{Engine, EngineError, EngineSettings, MAX_MEMORY};
+pub use logs::{LINE_BYTES, LogSink, STDERR_BYTES, to_tracing};
+pub use metrics::RuntimeMetrics;
+pub use pool::Handler;
+
 use crate::contract::{self, Action, Event};
 use bytes::Bytes;
 use futures::future::BoxFuture;

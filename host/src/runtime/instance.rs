@@ -1,0 +1,270 @@
+//! One live instance of a component: how it is called, and how a call that did not end well is told.
+//!
+//! Promises: a call, start code and host functions included, ends by its deadline; after [`Instance::call`] returned anything
+//! but an answer of the guest, the instance must not be called again, and [`Instance::worn`] says so. Dropping a call's
+//! future ends the guest where it is.
+//!
+//! The deadline is kept twice, because either way alone leaves a gap: by epochs, which stop a guest that computes, whatever
+//! tokio's clock does, and tell where it was; and by tokio's clock, which ends a call that waits in a host function.
+
+use super::{
+    abi::v0_1::{Live, Ready},
+    engine::TICK,
+    imports::{Call, Exceeded},
+    logs::cut,
+    state::{HANDLES, Setup, State},
+};
+use crate::{
+    contract::Failure,
+    runtime::{CallFailure, FailureKind, Invocation, Reply},
+};
+use std::{sync::Arc, time::Duration};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// How much of a guest's or wasmtime's words a failure carries.
+const MESSAGE_BYTES: usize = 4 << 10;
+
+/// How many of a trap's frames a failure names.
+const FRAMES: usize = 6;
+
+/// How long the clock waits for the epochs, which can say more.
+const GRACE: Duration = TICK.saturating_mul(4);
+
+/// One instance and its store.
+pub(super) struct Instance {
+    store: Store<State>,
+    ready: Arc<Ready>,
+    /// None before the first call.
+    live: Option<Live>,
+    /// Bytes held when it had just started.
+    initial: u64,
+    calls: u32,
+    broken: bool,
+    /// What the last call wanted to log beyond its budget.
+    pub(super) log_bytes_dropped: u64,
+}
+
+/// How a call to a guest ended, before it is told.
+enum Ending<T> {
+    Returned(T),
+    Failed(wasmtime::Error),
+    Late,
+}
+
+impl Instance {
+    /// Nothing of the guest runs yet.
+    pub(super) fn new(engine: &wasmtime::Engine, ready: Arc<Ready>, setup: Arc<Setup>) -> Instance {
+        let reply_bytes = setup.limits.reply_bytes;
+        let mut store = Store::new(engine, State::new(setup));
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(reply_bytes);
+        store.set_max_component_handles(HANDLES);
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            match state.ticks.checked_sub(1) {
+                Some(left) => {
+                    state.ticks = left;
+                    // A yield of wasmtime's own would starve tokio's other tasks.
+                    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+                }
+                None => Ok(UpdateDeadline::Interrupt),
+            }
+        });
+        Instance { store, ready, live: None, initial: 0, calls: 0, broken: false, log_bytes_dropped: 0 }
+    }
+
+    /// Calls `handler.handle` once.
+    pub(super) async fn call(&mut self, invocation: Invocation) -> Result<Reply, CallFailure> {
+        let limits = &self.setup().limits;
+        let (time, most) = (limits.time, limits.actions);
+        let call = Call::new(invocation.subject, limits);
+        let event = invocation.event;
+        let ending = self.run(call, time, async |live, store| live.handle(store, &event).await).await;
+        match self.settle(ending, time)? {
+            Ok(actions) if actions.len() > most => {
+                self.broken = true;
+                Err(self.end(
+                    FailureKind::ReplyTooLarge,
+                    format!("the reply has {} actions, limits.actions allows {most}", actions.len()),
+                ))
+            }
+            Ok(actions) => {
+                self.ended_well();
+                Ok(Reply { actions })
+            }
+            // An answer like any other: the instance is sound. What stderr says about it goes along.
+            Err(failure) => {
+                let failure = shorten(failure);
+                let message = format!("the handler answered: {}", failure.reason());
+                Err(self.end(FailureKind::Answered(failure), message))
+            }
+        }
+    }
+
+    /// Calls `handler.describe` once. The inner error is the guest's own.
+    pub(super) async fn describe(&mut self, time: Duration) -> Result<Result<String, String>, CallFailure> {
+        let call = Call::without_event(&self.setup().limits);
+        let ending = self.run(call, time, async |live, store| live.describe(store).await).await;
+        let described = self.settle(ending, time)?;
+        self.ended_well();
+        Ok(described.map_err(|text| cut(&text, MESSAGE_BYTES).to_owned()))
+    }
+
+    /// Starts the guest without calling it, so that what cannot start is known before it is needed.
+    pub(super) async fn start(&mut self) -> Result<(), CallFailure> {
+        let limits = &self.setup().limits;
+        let (time, call) = (limits.time, Call::without_event(limits));
+        let ending = self.run(call, time, async |_, _| Ok(())).await;
+        self.settle(ending, time)?;
+        self.ended_well();
+        Ok(())
+    }
+
+    /// Why it should not be called again, if so.
+    pub(super) fn worn(&self) -> Option<&'static str> {
+        let limits = &self.setup().limits;
+        // Guests grow and never shrink. The mark leaves room for one more call like those so far, and does not hold a big
+        // beginning against a guest.
+        let room = limits.memory.saturating_sub(self.initial);
+        if self.broken {
+            Some("error")
+        } else if self.calls >= limits.calls_per_instance {
+            Some("calls")
+        } else if self.memory() > self.initial && self.memory() - self.initial > room / 4 * 3 {
+            Some("memory")
+        } else {
+            None
+        }
+    }
+
+    /// Bytes of its memories and tables.
+    pub(super) fn memory(&self) -> u64 {
+        self.store.data().memory.used
+    }
+
+    fn setup(&self) -> &Setup {
+        &self.store.data().setup
+    }
+
+    async fn run<T>(
+        &mut self,
+        call: Call,
+        time: Duration,
+        work: impl AsyncFnOnce(&Live, &mut Store<State>) -> wasmtime::Result<T> + Send,
+    ) -> Ending<T> {
+        self.calls = self.calls.saturating_add(1);
+        // Should this future be dropped, nobody says how the call ended.
+        self.broken = true;
+        self.store.data_mut().begin(call, time, TICK);
+        self.store.set_epoch_deadline(1);
+        let Instance { store, ready, live, initial, .. } = self;
+        let called = async {
+            let live = match live {
+                Some(live) => live,
+                None => {
+                    let started = ready.instantiate(store).await?;
+                    *initial = store.data().memory.used;
+                    live.insert(started)
+                }
+            };
+            work(live, store).await
+        };
+        match tokio::time::timeout(time.saturating_add(GRACE), called).await {
+            Ok(Ok(value)) => {
+                self.broken = false;
+                Ending::Returned(value)
+            }
+            Ok(Err(error)) => Ending::Failed(error),
+            Err(_) => Ending::Late,
+        }
+    }
+
+    /// Tells an ending that brought no value.
+    fn settle<T>(&mut self, ending: Ending<T>, time: Duration) -> Result<T, CallFailure> {
+        let (kind, message) = match ending {
+            Ending::Returned(value) => return Ok(value),
+            Ending::Late => (FailureKind::TimedOut, late(time, None)),
+            Ending::Failed(error) => self.diagnose(&error, time),
+        };
+        Err(self.end(kind, message))
+    }
+
+    fn diagnose(&self, error: &wasmtime::Error, time: Duration) -> (FailureKind, String) {
+        let during = if self.live.is_some() { "" } else { " while starting" };
+        let at = trail(error);
+        if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+            return (FailureKind::TooManyReads, exceeded.to_string());
+        }
+        if let Some(Trap::Interrupt) = error.downcast_ref() {
+            return (FailureKind::TimedOut, late(time, at));
+        }
+        // The error's type is private to wasmtime; a test holds its words.
+        if error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted") {
+            let bytes = self.setup().limits.reply_bytes;
+            return match error.downcast_ref::<WasmBacktrace>() {
+                None => (
+                    FailureKind::ReplyTooLarge,
+                    format!("the reply is larger than limits.replyBytes, {bytes} bytes in the host's memory"),
+                ),
+                Some(_) => (
+                    FailureKind::Trapped,
+                    format!("it gave a host function more than limits.replyBytes, {bytes} bytes{}", found(at)),
+                ),
+            };
+        }
+        if self.store.data().memory.refused {
+            let memory = self.setup().limits.memory;
+            return (
+                FailureKind::OutOfMemory,
+                format!("it wanted more memory than limits.memory, {memory} bytes{during}{}", found(at)),
+            );
+        }
+        if let Some(trap) = error.downcast_ref::<Trap>() {
+            let trap = trap.to_string();
+            let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+            return (FailureKind::Trapped, format!("it trapped{during}: {trap}{}", found(at)));
+        }
+        if let Some(I32Exit(code)) = error.downcast_ref() {
+            return (FailureKind::Trapped, format!("it called exit({code}){during} instead of answering{}", found(at)));
+        }
+        let text = format!("{error:#}");
+        let kind = if error.is::<WasmBacktrace>() { FailureKind::Trapped } else { FailureKind::Broken };
+        (kind, format!("it broke{during}: {}{}", cut(&text, MESSAGE_BYTES), found(at)))
+    }
+
+    fn ended_well(&mut self) {
+        self.log_bytes_dropped = self.store.data().output.end(false).dropped;
+    }
+
+    fn end(&mut self, kind: FailureKind, message: String) -> CallFailure {
+        let written = self.store.data().output.end(true);
+        self.log_bytes_dropped = written.dropped;
+        CallFailure { kind, message, stderr: written.stderr }
+    }
+}
+
+fn late(time: Duration, at: Option<String>) -> String {
+    format!("it did not end within limits.time, {time:?}{}", found(at))
+}
+
+fn found(at: Option<String>) -> String {
+    at.map(|at| format!(" (in {at})")).unwrap_or_default()
+}
+
+/// The innermost functions, as far as the component names them.
+fn trail(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+    let names: Vec<&str> = frames.iter().take(FRAMES).filter_map(|frame| frame.func_name()).collect();
+    (!names.is_empty()).then(|| cut(&names.join(" < "), MESSAGE_BYTES).to_owned())
+}
+
+/// A guest's words, no longer than a log line should be.
+fn shorten(failure: Failure) -> Failure {
+    let short = |text: String| cut(&text, MESSAGE_BYTES).to_owned();
+    match failure {
+        Failure::Retry(reason) => Failure::Retry(short(reason)),
+        Failure::RetryLater { after_ms, reason } => Failure::RetryLater { after_ms, reason: short(reason) },
+        Failure::Permanent(reason) => Failure::Permanent(short(reason)),
+    }
+}

@@ -20,6 +20,10 @@
 
 #[path = "differential/api.rs"]
 mod api;
+#[path = "differential/embedded.rs"]
+mod embedded;
+#[path = "differential/kinds.rs"]
+mod kinds;
 #[path = "differential/oracle.rs"]
 mod oracle;
 #[path = "differential/scripts.rs"]

@@ -114,7 +114,11 @@ impl Source {
     pub async fn whereabouts(&self, key: &ObjectKey, uid: &str) -> Result<Whereabouts, kube::Error> {
         let Some(part) = self.part(key).filter(|part| part.selects()) else { return Ok(Whereabouts::Deleted) };
         let ask = async || {
-            let found = part.list_by_name(key, false).await?;
+            let found = match part.list_by_name(key, false).await {
+                // With the definition of its kind, the object is gone too.
+                Err(kube::Error::Api(status)) if status.code == 404 && part.kind_is_gone().await => None,
+                found => found?,
+            };
             let lives = found.is_some_and(|object| object.uid() == uid);
             Ok(if lives { Whereabouts::Left } else { Whereabouts::Deleted })
         };
@@ -247,6 +251,13 @@ impl Part {
         let found =
             items.items.into_iter().map(parse).collect::<Result<Vec<_>, _>>().map_err(|e| unreadable(e.source))?;
         Ok(found.into_iter().find(|object| object.key() == key))
+    }
+
+    async fn kind_is_gone(&self) -> bool {
+        match self.informer.resource() {
+            Some(resource) => self.informer.world.definitions.confirm_gone(&resource).await,
+            None => false,
+        }
     }
 
     async fn ask(&self, path: String, accept: &str) -> Result<String, kube::Error> {

@@ -61,13 +61,18 @@ impl Saw {
 
 /// weir's registry over an API, with what it needs.
 pub(crate) fn informers(api: &Api, settings: WatchSettings) -> (Informers, CancellationToken, TaskTracker) {
-    informers_over(api.client(), settings)
+    informers_over(api.client(), settings, WatchMetrics::default())
 }
 
-fn informers_over(client: Client, settings: WatchSettings) -> (Informers, CancellationToken, TaskTracker) {
+/// The same over any API.
+pub(crate) fn informers_over(
+    client: Client,
+    settings: WatchSettings,
+    metrics: WatchMetrics,
+) -> (Informers, CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let kinds = Kinds::new(client.clone());
-    let informers = Informers::new(client, kinds, settings, tasks.clone(), stop.clone(), WatchMetrics::default());
+    let informers = Informers::new(client, kinds, settings, tasks.clone(), stop.clone(), metrics);
     (informers, stop, tasks)
 }
 

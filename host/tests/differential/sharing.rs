@@ -2,12 +2,13 @@
 
 use super::{
     api::{Api, Fault, Want},
-    oracle::{all_pods, informers, noting},
+    oracle::{all_pods, informers, informers_over, noting},
 };
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
-use weir::watch::{Mode, ObjectKey, Presence, WatchSettings, WatchSpec, Whereabouts};
+use weir::watch::{Mode, ObjectKey, Presence, WatchMetrics, WatchSettings, WatchSpec, Whereabouts};
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new(Some("n"), name)
@@ -15,10 +16,6 @@ fn key(name: &str) -> ObjectKey {
 
 fn labelled() -> WatchSpec {
     WatchSpec { label_selector: "app=web".into(), ..all_pods() }
-}
-
-fn foos() -> WatchSpec {
-    WatchSpec { api_version: "example.org/v1".into(), kind: "Foo".into(), ..all_pods() }
 }
 
 async fn sleep(seconds: u64) {
@@ -210,50 +207,6 @@ async fn one_get_tells_whether_an_object_is_there_and_feeds_only_what_is_selecte
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_defined_later_is_waited_for_in_plain_sight() {
-    let api = Api::new();
-    api.put("a", "a1", json!({}));
-    let (informers, ..) = informers(&api, WatchSettings::default());
-    let (source, _) = noting(&informers, &foos());
-    sleep(600).await;
-    assert_eq!(informers.status()[0].state, "waiting for kind");
-    assert!(!source.is_synced() && source.resource().is_none());
-    let asked = api.count(Want::Discovery);
-    assert!(asked < 40, "{asked} questions in ten minutes");
-    let began = Instant::now();
-    api.define_foo(true, true);
-    source.synced().await;
-    assert!(began.elapsed() < Duration::from_secs(1), "the definition wakes it");
-    assert_eq!(source.resource().unwrap().to_string(), "foos.example.org");
-}
-
-#[tokio::test(start_paused = true)]
-async fn objects_of_a_kind_are_gone_only_when_its_definition_is() {
-    let api = Api::new();
-    api.put("a", "a1", json!({}));
-    api.define_foo(true, true);
-    let (informers, ..) = informers(&api, WatchSettings::default());
-    let (source, told) = noting(&informers, &foos());
-    source.synced().await;
-    // Discovery lags, as after a restart of the API server.
-    api.define_foo(true, false);
-    api.cut_watches();
-    sleep(120).await;
-    assert_eq!(informers.status()[0].state, "waiting for kind");
-    assert!(source.get(&key("a")).is_some());
-    api.define_foo(true, true);
-    sleep(60).await;
-    assert_eq!(informers.status()[0].state, "synced");
-    assert_eq!(told.lock().unwrap().len(), 1, "nothing happened to the object");
-    api.define_foo(false, false);
-    api.cut_watches();
-    sleep(120).await;
-    assert!(source.get(&key("a")).is_none());
-    assert!(told.lock().unwrap()[1].now.is_none());
-    assert_eq!(source.last_known(&key("a"), "a1").unwrap().uid(), "a1");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_named_and_not_retried_hot() {
     let api = Api::new();
     api.fault(Want::List, u32::MAX, Fault::Status { code: 403, reason: "Forbidden", retry_after: None });
@@ -286,7 +239,11 @@ async fn an_informer_outlives_a_reload_and_not_much_more() {
     second.synced().await;
     assert_eq!(api.count(Want::List), 1);
     drop(second);
-    sleep(31).await;
+    // Also while its watch is busy.
+    for n in 0..31 {
+        api.put("a", "a1", json!({"n": n.to_string()}));
+        sleep(1).await;
+    }
     assert!(informers.status().is_empty());
     assert!(tasks.is_empty());
     // And one that is wanted again begins anew.
@@ -366,4 +323,31 @@ async fn watches_that_began_together_do_not_end_together() {
         .collect();
     assert!(asked.iter().all(|seconds| (240..=290).contains(seconds)), "{asked:?}");
     assert!(asked.len() > 3, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_add_up_over_informers_and_name_no_objects() {
+    let api = Api::new();
+    api.put("a-name", "a1", json!({"app": "web"}));
+    let mut registry = Registry::default();
+    let metrics = WatchMetrics::new(&mut registry);
+    let settings = WatchSettings { streaming_lists: false, ..WatchSettings::default() };
+    let (informers, ..) = informers_over(api.client(), settings, metrics);
+    let ((all, _), (some, _)) = (noting(&informers, &all_pods()), noting(&informers, &labelled()));
+    all.synced().await;
+    some.synced().await;
+    let shown = || {
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    };
+    assert!(shown().contains("weir_informer_objects{resource=\"pods\"} 2"), "{}", shown());
+    assert!(shown().contains("weir_informer_relists_total{resource=\"pods\",reason=\"first\"} 2"), "{}", shown());
+    api.delete("a-name");
+    settle().await;
+    assert!(shown().contains("weir_informer_tombstones{resource=\"pods\"} 2"), "{}", shown());
+    drop(some);
+    sleep(31).await;
+    assert!(shown().contains("weir_informer_tombstones{resource=\"pods\"} 1"), "{}", shown());
+    assert!(!shown().contains("a-name"));
 }

@@ -220,9 +220,15 @@ impl Task<'_> {
                 });
                 self.listed = HashSet::new();
                 self.forced = false;
-                let births = informer.cache().births();
+                let (births, objects) = {
+                    let cache = informer.cache();
+                    (cache.births(), cache.len())
+                };
                 {
                     let mut progress = hold(&informer.progress);
+                    if !progress.synced {
+                        tracing::info!(informer = %informer.identity, objects, "an informer has synced");
+                    }
                     progress.first_births.get_or_insert(births);
                     progress.synced = true;
                 }

@@ -12,9 +12,13 @@
 //! | a streaming list answers with an ERROR event | about once a second for ever; never synced | falls back to pages |
 //! | `sendInitialEvents` is ignored | never synced | falls back to pages after 30 s |
 //! | a page fails in the middle of a list | lists again from the first page | asks for that page again |
+//! | events come twice | hands both on | drops what it has |
+//! | 429 with Retry-After | the watcher does not know it (a client with retries does) | waits as told |
+//! | 403 until granted | within seconds, again and again | every 30 to 45 s, and names the rule |
 //! | all others | the same | the same |
 //!
-//! The rest of this test binary is weir's informer alone, on the same API: sharing, kinds that come and go, catching up.
+//! The rest of this test binary is weir's informer alone: sharing and catching up, kinds that come and go, and random faults on the
+//! embedded API.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach what tests share")]
 

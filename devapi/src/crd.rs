@@ -123,13 +123,13 @@ fn finish(state: &mut State, key: &Key) {
     if state.range(&storage, "").next().is_some() {
         return;
     }
-    let mut fields = stored.fields.clone();
     let rest: Vec<&str> = finalizers(&stored.fields).into_iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-    metadata_mut(&mut fields).insert("finalizers".into(), json!(rest));
     if rest.is_empty() {
-        state.remove_as(key, fields);
+        state.remove(key);
         close(state, key);
     } else if rest.len() < finalizers(&stored.fields).len() {
+        let mut fields = stored.fields.clone();
+        metadata_mut(&mut fields).insert("finalizers".into(), json!(rest));
         state.put(key.clone(), fields);
     }
 }

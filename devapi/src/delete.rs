@@ -17,7 +17,7 @@ use crate::{
     request::Request,
     resource::Resource,
     selector::Selectors,
-    status::Failure,
+    status::{Cause, Failure},
     store::{Grace, State, Store},
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct Options {
     grace_period_seconds: Option<u64>,
     preconditions: Option<Preconditions>,
     dry_run: Vec<String>,
+    propagation_policy: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +62,14 @@ impl Options {
         }
         if request.dry_run()? {
             options.dry_run = vec!["All".into()];
+        }
+        let policy = options.propagation_policy.as_deref().unwrap_or(request.params.get("propagationPolicy"));
+        if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
+            let message = format!(
+                "Unsupported value: \"{policy}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+            );
+            let cause = Cause { reason: "FieldValueNotSupported", message, field: "propagationPolicy".to_owned() };
+            return Err(Failure::invalid_options("DeleteOptions", cause));
         }
         Ok(options)
     }
@@ -98,12 +107,11 @@ pub(crate) fn one(state: &mut State, resource: &Resource, key: &Key, options: &O
         return Ok(if is_held { Deleted::Held(stored) } else { Deleted::Gone(stored) });
     }
     if !is_held {
-        let mut last = stored.fields.clone();
         if resource.is("", "pods") {
-            // A pod's deletion is graceful even when nothing is left of its grace period, and its last state shows it.
-            set_terminating(&mut last, &stored, 0);
+            // A pod's deletion is graceful even when nothing is left of its grace period: it is marked, and then gone.
+            mark(state, resource, key, &stored, 0);
         }
-        return Ok(Deleted::Gone(lifecycle::remove_as(state, key, last)));
+        return Ok(Deleted::Gone(lifecycle::remove(state, key).unwrap_or(stored)));
     }
     Ok(Deleted::Held(mark(state, resource, key, &stored, grace)))
 }

@@ -92,13 +92,6 @@ pub(crate) fn is_released(resource: &Resource, fields: &Fields) -> bool {
         && !resource.is("", "namespaces")
 }
 
-/// Removes an object with a last state that differs from the stored one.
-pub(crate) fn remove_as(state: &mut State, key: &Key, fields: Fields) -> Arc<Stored> {
-    let removed = state.remove_as(key, fields);
-    after_removal(state, key);
-    removed
-}
-
 /// Removes an object for good.
 pub(crate) fn remove(state: &mut State, key: &Key) -> Option<Arc<Stored>> {
     let removed = state.remove(key)?;

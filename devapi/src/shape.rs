@@ -57,9 +57,9 @@ const KEYED: &[(&str, &str, &[&str])] = &[
 /// Maps with keys of their users' choice; all other maps of built-in kinds are structures.
 const OPEN_MAPS: &[&str] = &["labels", "annotations", "data", "binaryData", "stringData", "matchLabels"];
 
-/// Maps of built-in kinds that are taken as a whole, by field name.
+/// Maps of built-in kinds that are taken as a whole, by field name; for items of a list by the list's.
 const ATOMIC_MAPS: &[&str] =
-    &["selector", "nodeSelector", "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"];
+    &["ownerReferences", "selector", "nodeSelector", "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"];
 
 impl<'a> Shape<'a> {
     /// The shape of a whole object; `schema` is that of a custom resource.

@@ -187,17 +187,11 @@ impl State {
 
     /// Removes an object; its last state gets the deletion's resourceVersion.
     pub(crate) fn remove(&mut self, key: &Key) -> Option<Arc<Stored>> {
-        let fields = self.objects.get(key)?.fields.clone();
-        Some(self.remove_as(key, fields))
-    }
-
-    /// Removes an object whose last state is another than the stored one.
-    pub(crate) fn remove_as(&mut self, key: &Key, fields: Fields) -> Arc<Stored> {
-        let before = self.objects.remove(key);
-        let after = self.stamp(fields);
-        let key = key.clone();
+        let before = self.objects.remove(key)?;
+        let after = self.stamp(before.fields.clone());
+        let (key, before) = (key.clone(), Some(before));
         self.record(Change { revision: self.revision, key, before, after: after.clone(), is_deletion: true });
-        after
+        Some(after)
     }
 
     /// Lets everything up to now fall out of the window.

@@ -223,9 +223,10 @@ pub(crate) fn store_update(
         return Ok(Arc::new(Stored::new(new)));
     }
     if lifecycle::is_released(&target.resource, &new) && current.is_terminating() {
-        // As the genuine server: the write that removes the last finalizer is itself not seen, only the deletion is, with
-        // the state that the write made.
-        return Ok(lifecycle::remove_as(state, &key, new));
+        // As the genuine server: the write that takes the last finalizer away is itself not stored. A watch sees the
+        // deletion, with the state before this write; the writer sees what it wrote, with the resourceVersion before.
+        lifecycle::remove(state, &key);
+        return Ok(Arc::new(Stored::new(new)));
     }
     let stored = state.put(key.clone(), new);
     lifecycle::after_update(state, &target.resource, &key);

@@ -51,8 +51,11 @@ async fn a_finalizer_holds_an_object_until_it_is_taken_away() {
     assert_eq!((code, reason.as_str()), (422, "Invalid"));
     assert_eq!(status["details"]["causes"][0]["field"], "metadata.finalizers");
 
-    api.merge(&path, json!({ "metadata": { "finalizers": null } })).await;
-    assert_eq!(watch.brief().await, seen("DELETED", "a"));
+    let released = api.merge(&path, json!({ "metadata": { "finalizers": null } })).await;
+    assert_eq!(released["metadata"].get("finalizers"), None);
+    let deleted = watch.next().await;
+    assert_eq!(deleted["type"], "DELETED");
+    assert!(deleted["object"]["metadata"]["finalizers"].is_array(), "the last state that was stored");
     assert_eq!(api.refused("GET", &path, "", Value::Null).await.0, 404);
 }
 
@@ -88,10 +91,17 @@ async fn the_grace_period_of_a_pod_does_not_end_its_namesake() {
 }
 
 #[tokio::test]
-async fn a_pod_without_a_node_goes_at_once() {
+async fn a_pod_without_a_node_is_marked_and_goes_at_once() {
     let api = api();
     api.post(PODS, json!({ "metadata": { "name": "p" } })).await;
-    api.delete(&format!("{PODS}/p")).await;
+    let mut watch = api.watch(&format!("{PODS}?watch=true&resourceVersion={}", api.resource_version())).await;
+    let gone = api.delete(&format!("{PODS}/p")).await;
+    assert_eq!(
+        (&gone["metadata"]["deletionGracePeriodSeconds"], &gone["metadata"]["generation"]),
+        (&json!(0), &json!(2))
+    );
+    assert_eq!(watch.brief().await, seen("MODIFIED", "p"));
+    assert_eq!(watch.brief().await, seen("DELETED", "p"));
     assert_eq!(api.refused("GET", &format!("{PODS}/p"), "", Value::Null).await.0, 404);
 }
 

@@ -1,1 +1,4 @@
-//! To come.
+//! What the suites share: the servers they run on, and the ways to break the network between.
+
+pub mod genuine;
+pub mod proxy;

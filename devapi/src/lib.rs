@@ -32,6 +32,7 @@ mod fields;
 mod lifecycle;
 mod load;
 mod managed;
+mod metadata;
 mod object;
 mod openapi;
 mod patch;

@@ -60,7 +60,7 @@ fn schema(resource: &Resource, gvk: &Value) -> Value {
     let any = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     if !resource.custom {
         schema["x-kubernetes-preserve-unknown-fields"] = json!(true);
-    } else if let Some(properties) = schema["properties"].as_object_mut() {
+    } else if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.entry("apiVersion").or_insert_with(|| json!({ "type": "string" }));
         properties.entry("kind").or_insert_with(|| json!({ "type": "string" }));
         properties.insert("metadata".into(), any);

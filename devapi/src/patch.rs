@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::{
+    metadata,
     object::{Fields, Stored, text},
     request::Request,
     resource::Resource,
@@ -31,6 +32,16 @@ pub(crate) fn apply(request: &Request, resource: &Resource, current: &Stored) ->
         let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
         return Err(Failure::invalid(resource, text(&current.fields, "name"), vec![cause]));
     }
+    let wrong = patched.as_object().and_then(metadata::wrong_type);
+    if let Some(wrong) = wrong {
+        let message = format!("Invalid value: the patch makes an object that cannot be read: {wrong}");
+        let cause = Cause { reason: "FieldValueInvalid", message, field: "patch".to_owned() };
+        return Err(Failure::invalid(resource, text(&current.fields, "name"), vec![cause]));
+    }
+    if patched["metadata"]["name"].as_str().is_none_or(str::is_empty) {
+        let message = "the name of the object was undeterminable: name must be provided";
+        return Err(Failure::bad_request(message));
+    }
     split(resource, patched)
 }
 
@@ -42,6 +53,10 @@ pub(crate) fn apply_to_scale(request: &Request, scale: Value) -> Result<Value, F
 /// Takes `apiVersion` and `kind` out of an object, if they are the resource's; absent ones are as good.
 pub(crate) fn split(resource: &Resource, value: Value) -> Result<Fields, Failure> {
     let Value::Object(mut fields) = value else { return Err(Failure::bad_request("the object is not a JSON object")) };
+    if let Some(wrong) = metadata::wrong_type(&fields) {
+        let message = format!("the object provided cannot be handled as a {}: {wrong}", resource.kind);
+        return Err(Failure::bad_request(message));
+    }
     for (member, expected) in [("apiVersion", resource.api_version()), ("kind", resource.kind.clone())] {
         match fields.shift_remove(member) {
             None | Some(Value::Null) => {}

@@ -206,7 +206,10 @@ fn form_of(accepted: &str) -> Option<Form> {
 impl Target {
     /// What a path below `/api/v1` or `/apis/{group}/{version}` names.
     pub(crate) fn find(registry: &Registry, path: &str) -> Result<Target, Failure> {
-        let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
+        // Each step is decoded by itself: an encoded slash is part of a name.
+        let decode = |step: &str| percent_encoding::percent_decode_str(step).decode_utf8_lossy().into_owned();
+        let steps: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         let (group, version, rest) = match steps.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] if !group.is_empty() => (*group, *version, rest),
@@ -222,7 +225,7 @@ impl Target {
         let resource = registry.find(group, version, plural).ok_or_else(|| {
             // Built-in groups know that they are meant; behind them, nobody does.
             let is_built_in = registry.all().any(|r| !r.custom && r.group == group && r.version == version);
-            if is_built_in { Failure::no_such_resource() } else { Failure::no_such_path() }
+            if group.is_empty() || is_built_in { Failure::no_such_resource() } else { Failure::no_such_path() }
         })?;
         let (name, subresource) = match rest {
             [] => (None, None),
@@ -238,6 +241,7 @@ impl Target {
             None => {}
             Some("status") if resource.has_status => {}
             Some("scale") if resource.has_scale => {}
+            Some(_) if !resource.custom => return Err(Failure::no_such_resource()),
             Some(_) => return Err(Failure::no_such_path()),
         }
         Ok(Target { resource, namespace, name, subresource })

@@ -36,7 +36,10 @@ pub(crate) fn applied(current: &Fields, scale: &Value) -> Result<Fields, Failure
     let replicas = scale.pointer("/spec/replicas").and_then(Value::as_u64);
     let replicas = replicas.ok_or_else(|| Failure::bad_request("a Scale needs spec.replicas, a whole number"))?;
     let mut fields = current.clone();
-    fields.entry("spec").or_insert_with(|| json!({}))["replicas"] = json!(replicas);
+    match fields.entry("spec").or_insert_with(|| json!({})) {
+        Value::Object(spec) => spec.insert("replicas".into(), json!(replicas)),
+        _ => return Err(Failure::bad_request("the object's spec is no object, and cannot be scaled")),
+    };
     if let Some(version) = scale.pointer("/metadata/resourceVersion") {
         crate::object::metadata_mut(&mut fields).insert("resourceVersion".into(), version.clone());
     }

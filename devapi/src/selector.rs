@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::{
+    metadata::{is_label_value, is_qualified_name},
     object::{Fields, text},
     resource::Resource,
     status::Failure,
@@ -245,29 +246,14 @@ fn value_set(text: &str) -> Result<Vec<String>, String> {
     inner.ok_or_else(|| format!("found '{}', expected: '('", text.trim()))?.split(',').map(checked_value).collect()
 }
 
-/// A label key: a name, optionally after a prefix and a slash.
 fn checked_key(key: &str) -> Result<String, String> {
     let key = key.trim();
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let good = !name.is_empty()
-        && is_label_text(name)
-        && prefix.is_none_or(|prefix| !prefix.is_empty() && is_label_text(prefix));
-    if good { Ok(key.to_owned()) } else { Err(format!("'{key}' is not a label key")) }
+    if is_qualified_name(key) { Ok(key.to_owned()) } else { Err(format!("'{key}' is not a label key")) }
 }
 
 fn checked_value(value: &str) -> Result<String, String> {
     let value = value.trim();
-    if is_label_text(value) { Ok(value.to_owned()) } else { Err(format!("'{value}' is not a label value")) }
-}
-
-/// Empty, or at most 63 (253 in a prefix, which is not told apart here) letters, digits, `-`, `_` and `.`, with letters or
-/// digits at both ends.
-fn is_label_text(text: &str) -> bool {
-    let alphanumeric = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
-    text.len() <= 253
-        && alphanumeric(text.chars().next())
-        && alphanumeric(text.chars().next_back())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    if is_label_value(value) { Ok(value.to_owned()) } else { Err(format!("'{value}' is not a label value")) }
 }
 
 #[cfg(test)]

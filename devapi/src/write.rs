@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
 use crate::{
-    lifecycle, managed,
+    lifecycle, managed, metadata,
     object::{Fields, Key, Stored, finalizers, metadata_mut, now, text},
     request::Target,
     resource::Resource,
@@ -94,6 +94,7 @@ pub(crate) fn create_with(
     }
     lifecycle::prepare_create(resource, &mut fields)?;
     tidy(resource, &mut fields);
+    metadata::check(resource, &fields)?;
     record_owner(&mut fields);
     if writer.is_dry_run {
         return Ok(Arc::new(Stored::new(fields)));
@@ -161,6 +162,10 @@ pub(crate) fn prepare_update(target: &Target, current: &Stored, mut new: Fields)
     if !uid.is_empty() && uid != current.uid() {
         return Err(Failure::invalid(resource, &name, vec![immutable("metadata.uid", uid)]));
     }
+    let deleted_at = text(&new, "deletionTimestamp");
+    if !deleted_at.is_empty() && deleted_at != text(&current.fields, "deletionTimestamp") {
+        return Err(Failure::invalid(resource, &name, vec![immutable("metadata.deletionTimestamp", deleted_at)]));
+    }
     let mut new = if target.subresource.as_deref() == Some("status") {
         status_of(resource, &current.fields, new)
     } else {
@@ -187,6 +192,7 @@ pub(crate) fn prepare_update(target: &Target, current: &Stored, mut new: Fields)
         };
     }
     tidy(resource, &mut new);
+    metadata::check(resource, &new)?;
     if current.is_terminating() {
         let before = finalizers(&current.fields);
         if let Some(added) = finalizers(&new).iter().find(|finalizer| !before.contains(finalizer)) {
@@ -281,16 +287,10 @@ fn is_good_name(resource: &Resource, name: &str) -> bool {
     if resource.group == "rbac.authorization.k8s.io" {
         return !matches!(name, "." | "..") && !name.contains(['/', '%']);
     }
-    let is_label = |label: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        edge(label.chars().next())
-            && edge(label.chars().next_back())
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
     if resource.is("", "namespaces") || resource.is("", "services") {
-        return name.len() <= 63 && is_label(name);
+        return metadata::is_dns_label(name);
     }
-    name.len() <= 253 && name.split('.').all(is_label)
+    metadata::is_subdomain(name)
 }
 
 /// Sets the namespace from the path, or refuses another one.

@@ -200,3 +200,37 @@ async fn every_review_of_permissions_is_a_yes() {
     let answer = api.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review).await;
     assert_eq!(answer["status"]["allowed"], true);
 }
+
+#[tokio::test]
+async fn metadata_that_no_cluster_would_take_is_refused() {
+    let api = api();
+    api.post(MAPS, map("a", "1")).await;
+    let path = format!("{MAPS}/a");
+    for (metadata, posted, patched) in [
+        (json!({ "labels": { "a": 1 } }), 400, 422),
+        (json!({ "annotations": "x" }), 400, 422),
+        (json!({ "finalizers": "x" }), 400, 422),
+        (json!({ "labels": { "not a key": "x" } }), 422, 422),
+        (json!({ "labels": { "a": "not a value" } }), 422, 422),
+        (json!({ "annotations": { "a/b/c": "x" } }), 422, 422),
+        (json!({ "annotations": { "a": "x".repeat(300_000) } }), 422, 422),
+    ] {
+        let mut new = map("b", "1");
+        for (name, value) in metadata.as_object().expect("metadata") {
+            new["metadata"][name] = value.clone();
+        }
+        assert_eq!(api.refused("POST", MAPS, JSON, new).await.0, posted);
+        assert_eq!(api.refused("PATCH", &path, MERGE, json!({ "metadata": metadata })).await.0, patched);
+    }
+    assert_eq!(api.refused("PATCH", &path, MERGE, json!({ "metadata": null })).await.0, 400);
+    let deleted = json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
+    assert_eq!(api.refused("PATCH", &path, MERGE, deleted).await.0, 422);
+}
+
+#[tokio::test]
+async fn a_name_may_be_encoded_in_the_path() {
+    let api = api();
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    api.post(roles, json!({ "metadata": { "name": "a:b" } })).await;
+    assert_eq!(api.get(&format!("{roles}/a%3Ab")).await["metadata"]["name"], "a:b");
+}

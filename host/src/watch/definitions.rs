@@ -6,7 +6,7 @@
 //!
 //! Low volume, so kube-runtime's watcher serves; its backoff does not grow while lists fail, so it is not polled during ours.
 
-use super::backoff::Backoff;
+use super::{backoff::Backoff, wire::ANSWER_PATIENCE};
 use crate::kinds::Resource;
 use futures::TryStreamExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -64,9 +64,9 @@ impl Definitions {
         }
         let name = format!("{}.{}", resource.plural, resource.group);
         let Ok(request) = http::Request::get(format!("{PATH}/{name}")).body(Vec::new()) else { return false };
-        match self.client.request::<serde_json::Value>(request).await {
+        match tokio::time::timeout(ANSWER_PATIENCE, self.client.request::<serde_json::Value>(request)).await {
             // The details tell a definition that is not there from an API that has no definitions.
-            Err(kube::Error::Api(status)) => {
+            Ok(Err(kube::Error::Api(status))) => {
                 status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
             }
             _ => false,

@@ -191,6 +191,11 @@ impl Refusal {
         Refusal { trouble: Trouble::Other, retry_after: None, message }
     }
 
+    /// There was no answer in time.
+    pub(super) fn silent() -> Refusal {
+        Refusal::other(no_answer())
+    }
+
     /// What the client itself made of an answer, or of none.
     pub(super) fn from_kube(error: &kube::Error) -> Refusal {
         match error {
@@ -215,12 +220,15 @@ impl Refusal {
     }
 }
 
+/// What to say when there was no answer in time.
+pub(super) fn no_answer() -> String {
+    format!("no answer within {} s", ANSWER_PATIENCE.as_secs())
+}
+
 /// Sends a request; an answer that is no success is a refusal.
 pub(super) async fn send(client: &Client, request: Request<Body>) -> Result<Response<Body>, Refusal> {
     let sent = tokio::time::timeout(ANSWER_PATIENCE, client.send(request)).await;
-    let response = sent
-        .map_err(|_| Refusal::other(format!("no answer within {} s", ANSWER_PATIENCE.as_secs())))?
-        .map_err(|error| Refusal::other(with_causes(&error)))?;
+    let response = sent.map_err(|_| Refusal::silent())?.map_err(|error| Refusal::other(with_causes(&error)))?;
     let code = response.status();
     if code.is_success() {
         return Ok(response);

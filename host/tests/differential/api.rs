@@ -4,8 +4,8 @@
 //! selectors of one equality and field selectors by name. Both kinds are views of one history; every object is in namespace `n`.
 //! Time is tokio's.
 
+use answer::{HANG, answer, as_of, line, lines, selected, status, status_body, unescape, want};
 use axum::body::Body as Answer;
-use bytes::Bytes;
 use http::{Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -15,11 +15,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
+mod answer;
 mod stream;
 
 /// What a request wants.
@@ -42,6 +40,8 @@ pub(crate) enum Want {
 pub(crate) enum Fault {
     /// An HTTP answer with a Status.
     Status { code: u16, reason: &'static str, retry_after: Option<u32> },
+    /// No answer at all.
+    Hang,
     /// 200, and then an ERROR event.
     InStream { code: u16, reason: &'static str },
     /// 200, and closed.
@@ -133,7 +133,13 @@ impl Api {
         let api = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let api = api.clone();
-            async move { Ok::<_, Infallible>(api.answer(&request)) }
+            async move {
+                let answer = api.answer(&request);
+                if answer.status() == HANG {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         Client::new(service, "default")
     }
@@ -263,6 +269,9 @@ impl Api {
                 fault.clone()
             })
         };
+        if let Some(Fault::Hang) = fault {
+            return status(HANG, "", None, None);
+        }
         if let Some(Fault::Status { code, reason, retry_after }) = fault {
             return status(code, reason, retry_after, None);
         }
@@ -299,7 +308,7 @@ impl Api {
         if !query.contains_key("watch") {
             return answer(json!({"metadata": {"resourceVersion": "1"}, "items": []}));
         }
-        let (lines, answer) = stream();
+        let (lines, answer) = lines();
         let mut defined = self.defined.subscribe();
         tokio::spawn(async move {
             while defined.changed().await.is_ok() {
@@ -338,7 +347,7 @@ impl Api {
 
     fn watch(&self, query: &HashMap<String, String>, streaming: bool, fault: Option<Fault>) -> Response<Answer> {
         let streaming = streaming && !matches!(fault, Some(Fault::IgnoreStreaming));
-        let (lines, answer) = stream();
+        let (lines, answer) = lines();
         let from: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or_default();
         let mut watch = stream::Watch { api: self.clone(), query: query.clone(), lines, from, fault };
         // Subscribed before anything else can happen, or a change could fall between.
@@ -347,85 +356,4 @@ impl Api {
         tokio::spawn(async move { watch.run(initial, streaming, ticks).await });
         answer
     }
-}
-
-fn want(path: &str, query: &HashMap<String, String>) -> Want {
-    match path {
-        "/api/v1" | "/apis/example.org/v1" => Want::Discovery,
-        path if path.starts_with("/apis/apiextensions.k8s.io/") => Want::Definition,
-        path if !["pods", "foos", "nodes"].iter().any(|plural| path.ends_with(plural)) => Want::Get,
-        _ if query.contains_key("sendInitialEvents") => Want::Stream,
-        _ if query.contains_key("watch") => Want::Watch,
-        _ if query.contains_key("continue") => Want::Page,
-        _ => Want::List,
-    }
-}
-
-/// The objects as they were at a version.
-fn as_of(state: &State, version: u64) -> BTreeMap<String, Value> {
-    let mut objects = state.objects.clone();
-    for past in state.past.iter().rev().take_while(|past| past.version > version) {
-        let named = past.before.as_ref().or(past.now.as_ref());
-        let name = named.and_then(|object| object["metadata"]["name"].as_str()).unwrap_or_default().to_owned();
-        match &past.before {
-            Some(before) => objects.insert(name, before.clone()),
-            None => objects.remove(&name),
-        };
-    }
-    objects
-}
-
-fn selected(object: &Value, query: &HashMap<String, String>) -> bool {
-    let metadata = &object["metadata"];
-    let holds = |selector: &str, at: &dyn Fn(&str) -> Value| {
-        selector.split(',').filter_map(|part| part.split_once('=')).all(|(name, value)| at(name) == value)
-    };
-    let labels =
-        query.get("labelSelector").is_none_or(|selector| holds(selector, &|name| metadata["labels"][name].clone()));
-    let fields = query
-        .get("fieldSelector")
-        .is_none_or(|selector| holds(selector, &|name| metadata[name.trim_start_matches("metadata.")].clone()));
-    labels && fields
-}
-
-fn status_body(code: u16, reason: &str, name: Option<&str>) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": "scripted",
-        "code": code, "details": {"name": name.unwrap_or_default()}})
-}
-
-fn status(code: u16, reason: &str, retry_after: Option<u32>, name: Option<&str>) -> Response<Answer> {
-    let mut response = Response::builder().status(code);
-    if let Some(seconds) = retry_after {
-        response = response.header("retry-after", seconds.to_string());
-    }
-    response.body(Answer::from(status_body(code, reason, name).to_string())).unwrap()
-}
-
-fn answer(body: Value) -> Response<Answer> {
-    Response::new(Answer::from(body.to_string()))
-}
-
-fn line(event: &Value) -> Bytes {
-    Bytes::from(format!("{event}\n"))
-}
-
-fn stream() -> (mpsc::Sender<Bytes>, Response<Answer>) {
-    let (lines, receiver) = mpsc::channel(1);
-    let pieces = futures::stream::unfold(receiver, |mut receiver: mpsc::Receiver<Bytes>| async {
-        receiver.recv().await.map(|piece| (Ok::<_, Infallible>(piece), receiver))
-    });
-    (lines, Response::new(Answer::from_stream(pieces)))
-}
-
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'%' && after.len() >= 2)
-            .then(|| u8::from_str_radix(std::str::from_utf8(&after[..2]).ok()?, 16).ok())
-            .flatten();
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8(bytes).unwrap()
 }

@@ -226,6 +226,40 @@ async fn a_missing_permission_is_named_and_not_retried_hot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_missing_permission_stays_in_sight_while_it_is_asked_for_again() {
+    let api = Api::new();
+    api.fault(Want::List, 3, Fault::Status { code: 403, reason: "Forbidden", retry_after: None });
+    api.fault(Want::List, 1, Fault::Hang);
+    let (informers, ..) = informers(&api, WatchSettings { streaming_lists: false, ..WatchSettings::default() });
+    let (_source, _) = noting(&informers, &all_pods());
+    while api.count(Want::List) < 4 {
+        sleep(1).await;
+        assert!(informers.status()[0].state.starts_with("forbidden"), "{}", informers.status()[0].state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_waited_for_without_end() {
+    for want in [Want::Discovery, Want::List, Want::Watch, Want::Get] {
+        let api = Api::new();
+        api.put("a", "a1", json!({}));
+        api.fault(want, 1, Fault::Hang);
+        let (informers, ..) = informers(&api, WatchSettings { streaming_lists: false, ..WatchSettings::default() });
+        let (source, _) = noting(&informers, &all_pods());
+        let began = Instant::now();
+        source.synced().await;
+        if want == Want::Get {
+            source.refresh(&key("a")).await.unwrap_err();
+        }
+        let version = api.put("a", "a1", json!({"n": "2"})).to_string();
+        while !source.reached(&key("a"), &version) {
+            sleep(1).await;
+        }
+        assert!((60..63).contains(&began.elapsed().as_secs()), "{want:?}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_informer_outlives_a_reload_and_not_much_more() {
     let api = Api::new();
     api.put("a", "a1", json!({}));

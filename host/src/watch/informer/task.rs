@@ -12,7 +12,7 @@ use crate::{
         cache::{Cache, Delta, SubscriptionId},
         machine::{Effect, Input, Machine, Step, Trouble},
         object::{Object, ObjectKey},
-        wire::{self, Line, Lines, Page, Refusal},
+        wire::{self, ANSWER_PATIENCE, Line, Lines, Page, Refusal},
     },
 };
 use std::{
@@ -109,11 +109,7 @@ impl Task<'_> {
             for effect in effects {
                 self.carry_out(effect);
             }
-            let mut progress = hold(&informer.progress);
-            progress.doing = self.machine.doing();
-            if progress.doing != "retrying" {
-                progress.missing_rule = None;
-            }
+            hold(&informer.progress).doing = self.machine.doing();
         }
     }
 
@@ -127,6 +123,7 @@ impl Task<'_> {
                 let mut progress = hold(&self.informer.progress);
                 progress.resource = Some(resource);
                 progress.share = Some(share);
+                progress.missing_rule = None;
                 Input::Served
             }
             Came::Resolved(Err(ResolveError::NotServed { .. }), confirmed) => Input::NotServed { confirmed },
@@ -148,6 +145,7 @@ impl Task<'_> {
             }
             Came::Opened(Ok(lines)) => {
                 self.open.lines = Some(lines);
+                hold(&self.informer.progress).missing_rule = None;
                 Input::Opened
             }
             Came::Silence => Input::Silent,
@@ -177,6 +175,7 @@ impl Task<'_> {
         let mut progress = hold(&self.informer.progress);
         progress.last_heard = Some(Instant::now());
         progress.last_error = None;
+        progress.missing_rule = None;
     }
 
     fn refused(&mut self, refusal: Refusal, in_stream: bool) -> Input {
@@ -342,7 +341,10 @@ async fn act(informer: &Informer, step: Step, open: &mut Open) -> Came {
     let resource = informer.resource();
     match (step, &resource, &mut open.lines) {
         (Step::Resolve, known, _) => {
-            let resolved = world.kinds.resolve(&identity.api_version, &identity.kind).await;
+            let resolve = world.kinds.resolve(&identity.api_version, &identity.kind);
+            let Ok(resolved) = tokio::time::timeout(ANSWER_PATIENCE, resolve).await else {
+                return Came::Page(Err(Refusal::silent()));
+            };
             let confirmed = match (&resolved, known) {
                 (Err(ResolveError::NotServed { .. }), Some(known)) => world.definitions.confirm_gone(known).await,
                 _ => false,

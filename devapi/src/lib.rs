@@ -5,8 +5,9 @@
 //! the codes, reasons and order of events that Kubernetes' own machinery gives; a client that is correct here is correct
 //! there. And it fails on demand: see [`Faults`].
 //!
-//! It deliberately does not validate or default the `spec` of built-in kinds, authenticate, authorise, run controllers,
-//! collect garbage, or read protobuf.
+//! It deliberately does not validate or default the `spec` of built-in kinds, prune or validate custom resources by their
+//! schema, authenticate, authorise, run controllers, collect garbage (so `propagationPolicy` changes nothing), or read
+//! protobuf.
 //!
 //! ```
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -71,9 +71,6 @@ pub(crate) fn create_with(
         lifecycle::check_namespace(state, resource, namespace, &name)?;
     }
     let key = Key::new(resource, target.namespace.as_deref(), &name);
-    if state.get(&key).is_some() {
-        return Err(Failure::already_exists(resource, &name));
-    }
     let metadata = metadata_mut(&mut fields);
     for set_by_server in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation"]
     {
@@ -95,6 +92,10 @@ pub(crate) fn create_with(
     lifecycle::prepare_create(resource, &mut fields)?;
     tidy(resource, &mut fields);
     metadata::check(resource, &fields)?;
+    // Only what could be created at all is told that it is there already.
+    if state.get(&key).is_some() {
+        return Err(Failure::already_exists(resource, &name));
+    }
     record_owner(&mut fields);
     if writer.is_dry_run {
         return Ok(Arc::new(Stored::new(fields)));

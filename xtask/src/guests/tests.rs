@@ -73,5 +73,5 @@ fn each_machine_path_has_a_name_to_stand_for_it() {
 fn compiled_files_are_named_as_cargo_names_them() {
     let output = |name, by_example| toolchain("1").output(Path::new("/t"), name, by_example);
     assert!(output("one-two", false).ends_with("release/one_two.wasm"));
-    assert!(output("one-two", true).ends_with("release/examples/one-two.wasm"));
+    assert!(output("one-two", true).ends_with("release/examples/one_two.wasm"));
 }

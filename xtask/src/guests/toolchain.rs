@@ -113,12 +113,9 @@ impl Toolchain {
             Kind::Debian => "wasm32-unknown-unknown",
         };
         let directory = target_directory.join(target).join("release");
-        if by_example {
-            // An example's file keeps its name, a library's is a Rust identifier.
-            directory.join("examples").join(format!("{name}.wasm"))
-        } else {
-            directory.join(format!("{}.wasm", name.replace('-', "_")))
-        }
+        let directory = if by_example { directory.join("examples") } else { directory };
+        // A library's file is named by its crate, which is a Rust identifier; examples are libraries here.
+        directory.join(format!("{}.wasm", name.replace('-', "_")))
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
             return Err(PublishError::Old { number: active.number, published });
         }
         book.generation = Some(active.number);
+        if book.turn(active.manifest.dry_run) {
+            shared.queue.clear();
+        }
         book.ready.clear();
         book.first_lists.clear();
         book.dead.bound(active.manifest.limits.dead_letters, active.manifest.limits.dead_letter_bytes);
@@ -165,13 +168,12 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
         book.volatile.entry(key.clone()).or_default().rescoped = rescoped;
         queue(shared, &mut book, &key, if rescoped { Priority::Low } else { Priority::High });
     }
-    let told: Vec<LaneKey> = book.dead.iter().map(|letter| letter.key.clone()).collect();
-    let noted: Vec<LaneKey> = book.volatile.keys().cloned().collect();
-    for key in told.into_iter().chain(noted).filter(|key| key.watch == watched.name && !objects.contains_key(key)) {
+    // Letters to tell, whoever has the name now; and keys known for nothing but a tombstone to release.
+    let told = book.dead.iter().filter(|letter| letter.telling.is_some()).map(|letter| &letter.key);
+    let noted = book.volatile.keys().filter(|key| !objects.contains_key(*key));
+    let keys: Vec<LaneKey> = told.chain(noted).filter(|key| key.watch == watched.name).cloned().collect();
+    for key in keys {
         queue(shared, &mut book, &key, Priority::High);
-    }
-    for key in book.dead.iter().filter(|letter| letter.telling.is_some()).map(|letter| letter.key.clone()) {
-        shared.queue.add(key, Priority::High);
     }
     if first.is_empty() {
         book.worked_off(&watched.name);

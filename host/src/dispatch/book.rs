@@ -27,6 +27,10 @@ const MAX_GONE: usize = 8;
 pub(super) struct Book {
     pub(super) ledger: Ledger,
     pub(super) dead: DeadLetters,
+    /// Which ledger that is: a dry run has one of its own, so that nothing counts as done that was not.
+    dry_run: bool,
+    /// The other's ledger and letters.
+    parked: (Ledger, DeadLetters),
     pub(super) volatile: HashMap<LaneKey, Volatile>,
     /// By watch: what was in the first list and has not been worked off. Gone once it is empty.
     pub(super) first_lists: HashMap<Arc<str>, HashSet<ObjectKey>>,
@@ -67,12 +71,31 @@ impl Book {
     pub(super) fn new(dead: DeadLetters) -> Book {
         Book {
             ledger: Ledger::default(),
+            parked: (Ledger::default(), DeadLetters::new(dead.max_letters(), dead.max_bytes())),
             dead,
+            dry_run: false,
             volatile: HashMap::new(),
             first_lists: HashMap::new(),
             generation: None,
             ready: HashSet::new(),
         }
+    }
+
+    /// Turns to the ledger of dry runs, or back; whether that changed anything.
+    pub(super) fn turn(&mut self, dry_run: bool) -> bool {
+        let turns = self.dry_run != dry_run;
+        if turns {
+            self.dry_run = dry_run;
+            std::mem::swap(&mut self.ledger, &mut self.parked.0);
+            std::mem::swap(&mut self.dead, &mut self.parked.1);
+            self.volatile.clear();
+        }
+        turns
+    }
+
+    /// Whether this ledger is that of dry runs.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run
     }
 
     /// Whether events of this watch may be computed for this generation.

@@ -78,6 +78,16 @@ impl DeadLetters {
         DeadLetters { letters: BTreeMap::new(), last: 0, bytes: 0, max_letters, max_bytes, dropped: 0 }
     }
 
+    /// How many there may be.
+    pub fn max_letters(&self) -> usize {
+        self.max_letters
+    }
+
+    /// What they may weigh together, in bytes.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Changes the bounds, and drops what no longer fits.
     pub fn bound(&mut self, max_letters: usize, max_bytes: usize) {
         (self.max_letters, self.max_bytes) = (max_letters, max_bytes);

@@ -17,7 +17,7 @@ use crate::{
     action::Subject,
     contract::{Change, Event},
     queue::Priority,
-    watch::{Object, Whereabouts},
+    watch::{Object, Whereabouts, older},
 };
 use bytes::Bytes;
 use std::error::Error;
@@ -85,6 +85,21 @@ impl Shared {
                     tracing::warn!(error = &error as &dyn Error, "could not ask where an object went");
                     return Look::Unknown(heard(&error));
                 }
+            }
+        }
+        if let (Some(seen), Some(entry)) = (&object, &begun.entry)
+            && seen.uid() == entry.uid
+            && older(seen.resource_version(), &entry.resource_version)
+        {
+            // A generation's new informer may lag behind what the old one's handler was shown or wrote. One GET brings it up; if it is
+            // older still, the API itself went back, and what it has is what there is.
+            if let Err(error) = source.refresh(&key.object).await {
+                tracing::warn!(error = &error as &dyn Error, "could not ask for an object that the cache is behind on");
+                return Look::Unknown(heard(&error));
+            }
+            object = source.get(&key.object);
+            if object.is_none() {
+                return Look::Stale;
             }
         }
         let handed = object.as_ref().map(|object| hand(watched, object));

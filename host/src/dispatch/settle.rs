@@ -75,6 +75,10 @@ impl Shared {
         let applied = applied(attempt);
         self.report(plan, &outcome, took);
         let mut book = self.book();
+        if book.is_dry() != active.manifest.dry_run {
+            // The ledger that this call was written into was put aside during the call: there it is open, and owed.
+            return After::let_go(true, heard(attempt, &outcome));
+        }
         let now = Instant::now();
         let writes = applied.filter(|_| !change.is_ending()).map_or(0, |applied| applied.writes);
         let mut note = self.spend(&mut book, active, key, writes, now);

@@ -2,6 +2,7 @@
 
 mod events;
 mod failures;
+mod random;
 mod reload;
 mod rig;
 mod writes;

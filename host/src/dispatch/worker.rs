@@ -21,6 +21,9 @@ use std::{error::Error, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
+/// How long a key waits that made weir panic outside of a call.
+const AFTER_PANIC: Duration = Duration::from_secs(10);
+
 /// Sees to it that workers 0 to `wanted` run; those beyond end by themselves.
 pub(super) fn ensure(shared: &Arc<Shared>, wanted: usize) {
     let mut running = shared.workers();
@@ -50,8 +53,13 @@ async fn run(shared: Arc<Shared>, index: usize) {
             } => claim,
         };
         let Some(claim) = claim else { break };
-        let span = tracing::info_span!("claim", handler = %shared.name, key = %*claim, attempt = tracing::field::Empty);
-        work(&shared, claim).instrument(span).await;
+        let (key, span) = ((*claim).clone(), span(&shared, &claim));
+        let worked = AssertUnwindSafe(work(&shared, claim).instrument(span)).catch_unwind().await;
+        if worked.is_err() {
+            // The claim was dropped unfinished, so its key is queued; not at once, lest this goes round hot.
+            tracing::error!(handler = %shared.name, %key, "weir itself panicked over a key; please report it with the lines logged before");
+            shared.queue.retry_after(key, AFTER_PANIC);
+        }
     }
     if let Some(runs) = shared.workers().get_mut(index) {
         *runs = false;
@@ -67,6 +75,10 @@ fn stays(shared: &Shared, index: usize) -> bool {
         *runs = false;
     }
     stays
+}
+
+fn span(shared: &Shared, key: &LaneKey) -> tracing::Span {
+    tracing::info_span!("claim", handler = %shared.name, %key, attempt = tracing::field::Empty)
 }
 
 async fn work(shared: &Arc<Shared>, claim: Claim<LaneKey>) {

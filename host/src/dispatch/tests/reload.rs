@@ -219,3 +219,34 @@ async fn a_drain_works_off_what_is_ready_and_ends_by_its_deadline() {
     assert_eq!((*rig.script.cut.lock().unwrap(), rig.lane.status().ledger.open), (1, 1), "it is open, and so owed");
     rig.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_has_a_ledger_of_its_own() {
+    let mut rig = Rig::running().await;
+    rig.script.answers(|_| Ok(vec![crate::contract::Action::Annotate(vec![("h/seen".into(), Some("yes".into()))])]));
+    rig.publish(Manifest { dry_run: true, ..manifest(vec![watch()]) });
+    rig.set("a", "1");
+    assert_eq!(rig.heard().await, ["added a 1"]);
+    assert!(rig.maps().get("a").await.unwrap().metadata.annotations.is_none());
+    rig.publish(manifest(vec![watch()]));
+    assert_eq!(rig.heard().await, ["added a 1"], "in earnest");
+    assert!(rig.maps().get("a").await.unwrap().metadata.annotations.is_some());
+    rig.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_informer_that_lags_never_shows_a_state_from_before_an_own_write() {
+    let mut rig = Rig::running().await;
+    rig.script.takes(Duration::from_millis(500));
+    rig.script.answers(|_| Ok(vec![crate::contract::Action::Annotate(vec![("h/seen".into(), Some("yes".into()))])]));
+    rig.set("a", "1");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Another selector, so another informer, which has its list and then hears nothing of the write to come.
+    rig.publish(manifest(vec![Watch { label_selector: "l=x".into(), ..watch() }]));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.api.faults().silence_watches("/api/v1/", true);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(rig.script.heard(), ["added a 1"]);
+    assert_eq!(rig.lane.status().queue.claimed, 0);
+    rig.end().await;
+}

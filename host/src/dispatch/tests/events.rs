@@ -118,8 +118,8 @@ async fn previous_is_the_state_acknowledged_last() {
     rig.set("a", "3");
     rig.quiet().await;
     let told = rig.script.told.lock().unwrap().clone();
-    let last = told.last().unwrap();
-    assert!(last.object.contains(r#""3""#) && told[0].previous.is_none());
+    let (last, _) = told.last().unwrap();
+    assert!(last.object.contains(r#""3""#) && told[0].0.previous.is_none());
     assert!(last.previous.as_ref().unwrap().contains(r#""1""#), "not the one that failed: {last:?}");
     rig.end().await;
 }

@@ -30,7 +30,8 @@ type Answer = Box<dyn Fn(&Event) -> Ending + Send>;
 /// A handler. Calls may take time; while they do they are counted.
 #[derive(Default)]
 pub(super) struct Script {
-    pub(super) told: Mutex<Vec<Event>>,
+    /// Every call as it began, and whether it was surely acknowledged: answered without actions, so that nothing could fail after it.
+    pub(super) told: Mutex<Vec<(Event, bool)>>,
     answer: Mutex<Option<Answer>>,
     takes: Mutex<Duration>,
     running: Mutex<HashMap<String, usize>>,
@@ -66,7 +67,7 @@ impl Script {
 
     /// What was told since this was last asked, as `change name value #attempt`.
     pub(super) fn heard(&self) -> Vec<String> {
-        self.told.lock().unwrap().drain(..).map(|event| line(&event)).collect()
+        self.told.lock().unwrap().drain(..).map(|(event, _)| line(&event)).collect()
     }
 }
 
@@ -83,13 +84,18 @@ impl Invoke for Script {
     fn invoke(&self, call: Invocation) -> BoxFuture<'_, Result<Reply, CallFailure>> {
         Box::pin(async move {
             let mut running = Running::begin(self, &call.event);
-            self.told.lock().unwrap().push(call.event.clone());
+            self.told.lock().unwrap().push((call.event.clone(), false));
             let takes = *self.takes.lock().unwrap();
             if !takes.is_zero() {
                 tokio::time::sleep(takes).await;
             }
             running.2 = true;
             let ending = self.answer.lock().unwrap().as_ref().map_or(Ok(Vec::new()), |answer| answer(&call.event));
+            if ending.as_ref().is_ok_and(Vec::is_empty)
+                && let Some(told) = self.told.lock().unwrap().iter_mut().rfind(|(event, _)| *event == call.event)
+            {
+                told.1 = true;
+            }
             ending.map(|actions| Reply { actions }).map_err(|kind| CallFailure {
                 kind,
                 message: "scripted".into(),

@@ -82,7 +82,9 @@ async fn history(seed: u64) {
             }),
             _ => rig.script.takes(Duration::from_millis(random.random_range(0..20))),
         }
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..15))).await;
+        // Mostly faster than a watch comes back after a cut; sometimes long enough for everything to come to rest.
+        let pause = if random.random_ratio(1, 8) { 3000 } else { 15 };
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..pause))).await;
     }
     *calm.lock().unwrap() = true;
     rig.api.faults().clear();
@@ -138,7 +140,7 @@ async fn judge(rig: &Rig, calls: &[Call], seed: u64) {
             lines(told)
         );
     }
-    assert_eq!(rig.script.most.lock().unwrap().0, 1, "seed {seed}: twice at once for one object");
+    assert!(rig.script.most.lock().unwrap().0 <= 1, "seed {seed}: twice at once for one object");
     let status = rig.lane.status();
     let selected = live.values().filter(|(_, selected)| *selected).count();
     assert_eq!((status.ledger.open, status.ledger.acknowledged), (0, selected), "seed {seed}: {status:?}");

@@ -15,7 +15,7 @@ use super::{
     ledger::{Entry, Standing, Timer, unix_ms},
     look::Plan,
     outcome::{Attempt, Cause, Outcome, Pace, Retry, judge},
-    world::Heard,
+    world::{Heard, absence},
 };
 use crate::{
     action::{Applied, Subject},
@@ -86,7 +86,6 @@ impl Shared {
             .filter(|_| !change.is_ending())
             .and_then(|applied| to_reach(&applied.own, plan.uid()))
             .map(|version| Hold::Reached(version.to_owned()));
-        let mut finished = true;
         match &outcome {
             Outcome::Done => self.done(&mut book, watched, key, plan, applied, None),
             Outcome::Again(after) => self.done(&mut book, watched, key, plan, applied, Some(*after)),
@@ -100,7 +99,11 @@ impl Shared {
                 // The timer was cleared as the call began; the watch's period goes on.
                 schedule(self, &mut book, key, &watched.config, now);
             }
-            Outcome::World { .. } => finished = false,
+            Outcome::World { .. } => {
+                let silences = &mut book.volatile.entry(key.clone()).or_default().silences;
+                self.queue.retry_after(key.clone(), absence(*silences));
+                *silences = silences.saturating_add(1);
+            }
             Outcome::Dead(cause) => {
                 self.give_up(&mut book, active, watched, key, plan, cause);
                 note = Some(self.warning(
@@ -111,7 +114,7 @@ impl Shared {
         }
         self.metrics.dead_letters.set(i64::try_from(book.dead.len()).unwrap_or(i64::MAX));
         let note = note.map(|note| (plan.subject.clone(), note));
-        After { note, hold, finished, heard: heard(attempt, &outcome) }
+        After { note, hold, finished: true, heard: heard(attempt, &outcome) }
     }
 
     /// The handler answered.

@@ -76,11 +76,17 @@ impl World {
     }
 
     fn next_wait(&mut self, at_least: Option<Duration>) -> Duration {
-        let factor = 1_u32.checked_shl(self.waits).unwrap_or(u32::MAX);
+        let wait = absence(self.waits);
         self.waits = self.waits.saturating_add(1);
-        let wait = FIRST_ABSENCE.saturating_mul(factor).min(LONGEST_ABSENCE);
         wait.max(at_least.unwrap_or_default().min(LONGEST_ASKED_ABSENCE))
     }
+}
+
+/// The wait after so many others. Also for the key that met the silence, so that one which alone meets it, again and again, does not shut the
+/// lane each time it opens.
+pub(super) fn absence(waits_before: u32) -> Duration {
+    let factor = 1_u32.checked_shl(waits_before).unwrap_or(u32::MAX);
+    FIRST_ABSENCE.saturating_mul(factor).min(LONGEST_ABSENCE)
 }
 
 #[cfg(test)]

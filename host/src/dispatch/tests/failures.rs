@@ -152,8 +152,16 @@ async fn probes_go_around_so_that_one_poisoned_key_does_not_keep_the_lane_shut()
     for name in ["poisoned", "a", "b", "c"] {
         rig.set(name, "1");
     }
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!(rig.lane.status().ledger.acknowledged, 3);
+    for round in 0..120 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Ten of them, lest one uses up its budget of writes.
+        rig.set(&format!("busy{}", round % 10), &round.to_string());
+    }
+    let told = rig.heard().await;
+    assert_eq!(rig.lane.status().ledger.acknowledged, 13);
+    let calls = |name: &str| told.iter().filter(|line| line.contains(&format!(" {name}"))).count();
+    assert!(calls("poisoned") < 15, "it waits longer each time: {}", calls("poisoned"));
+    assert!(calls("busy") > 100, "and the others hardly notice: {}", calls("busy"));
     rig.end().await;
 }
 

@@ -46,8 +46,9 @@ pub(super) struct Part {
 
 #[derive(Deserialize)]
 struct Items<'a> {
+    /// Genuine servers write an empty list of partial metadata as null.
     #[serde(borrow, default)]
-    items: Vec<&'a RawValue>,
+    items: Option<Vec<&'a RawValue>>,
 }
 
 impl Source {
@@ -248,8 +249,13 @@ impl Part {
         let text = self.ask(path, &accept(identity.metadata_only || !selected, "List")).await?;
         let items: Items<'_> = serde_json::from_str(&text).map_err(unreadable)?;
         let parse = |item: &RawValue| Object::parse(item.get().as_bytes(), &resource);
-        let found =
-            items.items.into_iter().map(parse).collect::<Result<Vec<_>, _>>().map_err(|e| unreadable(e.source))?;
+        let found = items
+            .items
+            .into_iter()
+            .flatten()
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| unreadable(e.source))?;
         Ok(found.into_iter().find(|object| object.key() == key))
     }
 

@@ -342,7 +342,9 @@ impl Api {
             token = format!("token-{}", state.seen.len());
             state.tokens.insert(token.clone(), (rest, version));
         }
-        answer(json!({"metadata": {"resourceVersion": version.to_string(), "continue": token}, "items": items}))
+        answer(json!({"metadata": {"resourceVersion": version.to_string(), "continue": token},
+            // As a genuine server writes an empty list of partial metadata.
+            "items": if items.is_empty() { Value::Null } else { items.into() }}))
     }
 
     fn watch(&self, query: &HashMap<String, String>, streaming: bool, fault: Option<Fault>) -> Response<Answer> {

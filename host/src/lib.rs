@@ -4,6 +4,8 @@
 //! the map.
 
 pub mod action;
+pub mod app;
+pub mod cli;
 pub mod contract;
 pub mod dispatch;
 pub mod handler;

@@ -27,6 +27,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+pub use bucket::Bucket;
 pub use metrics::QueueMetrics;
 use state::{Next, Sample, State};
 

@@ -2,3 +2,4 @@
 
 pub mod genuine;
 pub mod proxy;
+pub mod world;

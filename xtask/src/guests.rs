@@ -36,8 +36,10 @@ pub(crate) struct Component {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GuestError {
     /// There is no compiler for WebAssembly, and none could be installed.
-    #[error("cannot build handlers: no Rust compiler for WebAssembly here, and {attempt}; on an ordinary machine run \
-             `rustup target add wasm32-wasip2`, on Debian `apt-get install --no-install-recommends {packages}`")]
+    #[error(
+        "cannot build handlers: no Rust compiler for WebAssembly here, and {attempt}; on an ordinary machine run \
+             `rustup target add wasm32-wasip2`, on Debian `apt-get install --no-install-recommends {packages}`"
+    )]
     NoToolchain {
         /// What was tried.
         attempt: String,
@@ -118,7 +120,9 @@ pub(crate) fn build(workspace: &Path, only: &[String]) -> Result<Vec<Component>,
         return Err(GuestError::Unknown { name: name.clone(), known });
     }
     let progress = ProgressBar::new_spinner();
-    progress.set_style(ProgressStyle::with_template("{spinner} {prefix} {wide_msg}").unwrap_or(ProgressStyle::default_spinner()));
+    progress.set_style(
+        ProgressStyle::with_template("{spinner} {prefix} {wide_msg}").unwrap_or(ProgressStyle::default_spinner()),
+    );
     progress.enable_steady_tick(Duration::from_millis(120));
     progress.set_prefix("looking for a compiler");
     let toolchain = Toolchain::find(workspace, &progress)?;
@@ -169,7 +173,12 @@ fn build_package(
 }
 
 /// Runs cargo, showing its last line as progress.
-fn compile(workspace: &Path, package: &Package, toolchain: &Toolchain, progress: &ProgressBar) -> Result<(), GuestError> {
+fn compile(
+    workspace: &Path,
+    package: &Package,
+    toolchain: &Toolchain,
+    progress: &ProgressBar,
+) -> Result<(), GuestError> {
     let mut command = toolchain.cargo(&remaps(workspace));
     command.current_dir(&package.directory).arg("--target-dir").arg(target_directory(workspace));
     if package.by_example {
@@ -210,7 +219,11 @@ fn find(workspace: &Path) -> Result<Vec<Package>, GuestError> {
         let components = match by_example {
             true => {
                 let sources = entries(&directory.join("examples"))?;
-                sources.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")).map(|file| stem(file)).collect()
+                sources
+                    .iter()
+                    .filter(|file| file.extension().is_some_and(|end| end == "rs"))
+                    .map(|file| stem(file))
+                    .collect()
             }
             false => vec![name.clone()],
         };
@@ -262,7 +275,8 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, GuestError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(fails(error)),
     };
-    let mut found = listed.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(fails)?;
+    let mut found =
+        listed.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(fails)?;
     found.sort();
     Ok(found)
 }
@@ -318,7 +332,10 @@ fn remaps(workspace: &Path) -> Vec<String> {
     pairs.map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display())).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "this program is its own command line; only the cache's and cargo's place are asked for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program is its own command line; only the cache's and cargo's place are asked for"
+)]
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -64,6 +64,11 @@ impl Admin {
         self.shared.ready.store(ready, Ordering::Release);
     }
 
+    /// What `/readyz` says.
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Acquire)
+    }
+
     /// What `/status` would say now.
     pub fn status(&self) -> serde_json::Value {
         (self.shared.status)()
@@ -112,7 +117,7 @@ pub fn is_private(address: &SocketAddr) -> bool {
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    if admin.shared.ready.load(Ordering::Acquire) {
+    if admin.is_ready() {
         "ok\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()

@@ -163,14 +163,9 @@ impl ClusterChoice {
         if let Some(url) = self.server_url()? {
             config.cluster_url = url;
         }
-        config.default_retry = false;
-        if let Ok(value) = http::HeaderValue::from_str(user_agent) {
-            config.headers.push((http::header::USER_AGENT, value));
-        }
         let url = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
-        let client = Client::try_from(config)
-            .map_err(|source| ClusterError::Client { url: url.clone(), source: Box::new(source) })?;
+        let client = client(config, user_agent)?;
         Ok(Cluster { client, url, because, namespace })
     }
 
@@ -188,6 +183,24 @@ impl ClusterChoice {
         let Some(url) = &self.server else { return Ok(None) };
         url.parse().map(Some).map_err(|source| ClusterError::Server { url: url.clone(), source })
     }
+}
+
+/// A client for a server that asks for no credentials, such as the embedded API.
+///
+/// # Errors
+/// [`ClusterError::Server`] or [`ClusterError::Client`].
+pub fn plain(url: &str, user_agent: &str) -> Result<Client, ClusterError> {
+    let parsed = url.parse().map_err(|source| ClusterError::Server { url: url.to_owned(), source })?;
+    client(Config::new(parsed), user_agent)
+}
+
+fn client(mut config: Config, user_agent: &str) -> Result<Client, ClusterError> {
+    config.default_retry = false;
+    if let Ok(value) = http::HeaderValue::from_str(user_agent) {
+        config.headers.push((http::header::USER_AGENT, value));
+    }
+    let url = config.cluster_url.to_string();
+    Client::try_from(config).map_err(|source| ClusterError::Client { url, source: Box::new(source) })
 }
 
 #[cfg(test)]

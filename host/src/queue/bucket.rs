@@ -14,7 +14,7 @@ use super::LONGEST_DELAY;
 
 /// Tokens that come back at a rate, and may be owed.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     rate: f64,
     burst: f64,
     /// Negative while reservations are owed, one token each.
@@ -25,13 +25,13 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket of `burst` tokens, refilled at `rate` tokens per second. A rate that is not above zero never refills:
     /// what exceeds the burst then waits the longest delay there is. A burst of zero makes every reservation wait.
-    pub(super) fn new(rate: f64, burst: u32) -> Self {
+    pub fn new(rate: f64, burst: u32) -> Self {
         let burst = f64::from(burst);
         Self { rate, burst, tokens: burst, last: None }
     }
 
     /// Takes one token, and says how long to wait until it is there.
-    pub(super) fn reserve(&mut self, now: Instant) -> Duration {
+    pub fn reserve(&mut self, now: Instant) -> Duration {
         // Callers on several threads may arrive with slightly older times; time never runs backwards here.
         let elapsed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.last = self.last.max(Some(now));

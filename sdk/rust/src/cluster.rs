@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_list_that_fails_says_so_once_and_ends() {
-        let mut list = list::<serde_json::Value>(Query { api_version: "v1".into(), kind: "Pod".into(), ..Query::default() });
+        let mut list =
+            list::<serde_json::Value>(Query { api_version: "v1".into(), kind: "Pod".into(), ..Query::default() });
         assert!(matches!(list.next(), Some(Err(ReadError::Unavailable(_)))));
         assert!(list.next().is_none());
     }
@@ -154,6 +155,9 @@ mod tests {
     #[test]
     fn an_object_of_another_shape_is_invalid_and_named() {
         let error = parse::<u32>(r#"{"a":1}"#, "Pod web/a").expect_err("a map is not a number");
-        assert!(matches!(&error, ReadError::Invalid(reason) if reason.starts_with("cannot read Pod web/a as u32: ")), "{error}");
+        assert!(
+            matches!(&error, ReadError::Invalid(reason) if reason.starts_with("cannot read Pod web/a as u32: ")),
+            "{error}"
+        );
     }
 }

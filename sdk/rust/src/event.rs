@@ -221,7 +221,10 @@ mod tests {
     fn an_object_of_another_shape_is_a_permanent_error_that_names_object_and_place() {
         let event = node(r#"{"metadata":[]}"#);
         let error = event.object::<Named<'_>>().expect_err("an array is not a map");
-        assert!(matches!(&error, Error::Permanent(reason)
-            if reason.starts_with("cannot read the object of Node n1 as ") && reason.contains("line 1")), "{error}");
+        assert!(
+            matches!(&error, Error::Permanent(reason)
+            if reason.starts_with("cannot read the object of Node n1 as ") && reason.contains("line 1")),
+            "{error}"
+        );
     }
 }

@@ -89,7 +89,9 @@ pub mod log;
 pub mod subject;
 pub mod time;
 
-pub use action::{Action, Actions, Apply, Deletion, HttpRequest, LogLine, Note, Patch, PatchFormat, Propagation, Severity};
+pub use action::{
+    Action, Actions, Apply, Deletion, HttpRequest, LogLine, Note, Patch, PatchFormat, Propagation, Severity,
+};
 pub use description::{Description, Fields, Read, Verb, Wants, Watch, Write};
 pub use error::{Error, ReadError};
 pub use event::{Change, Event, ObjectKey};
@@ -122,7 +124,7 @@ macro_rules! export {
             #[cfg(target_family = "wasm")]
             type Component = $crate::component::Component<$handler>;
             #[cfg(target_family = "wasm")]
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
             #[cfg(not(target_family = "wasm"))]
             const _: () = $crate::component::is_handler::<$handler>();
         };

@@ -45,7 +45,8 @@ impl Level {
 
 /// Writes one line. The macros of this module are shorter.
 pub fn write(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
-    let fields: Vec<(String, String)> = fields.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect();
+    let fields: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect();
     send(level, message, &fields);
 }
 

@@ -20,7 +20,8 @@ pub fn get<T: DeserializeOwned>(pointer: &str) -> Result<Option<T>, ReadError> {
 /// As [`get`], for the first that fails.
 pub fn get_many<T: DeserializeOwned>(pointers: &[&str]) -> Result<Vec<Option<T>>, ReadError> {
     let found = get_many_json(pointers)?;
-    let parse = |(json, pointer): (Option<String>, &&str)| json.map(|json| crate::cluster::parse(&json, pointer)).transpose();
+    let parse =
+        |(json, pointer): (Option<String>, &&str)| json.map(|json| crate::cluster::parse(&json, pointer)).transpose();
     found.into_iter().zip(pointers).map(parse).collect()
 }
 

@@ -55,7 +55,8 @@ impl FromStr for Timestamp {
         };
         let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
         let (hour, minute, second) = (digits(11..13)?, digits(14..16)?, digits(17..19)?);
-        let bounded = hour < 24 && minute < 60 && second < 60 && (1970..=9999).contains(&year) && (1..=12).contains(&month);
+        let bounded =
+            hour < 24 && minute < 60 && second < 60 && (1970..=9999).contains(&year) && (1..=12).contains(&month);
         if !bounded {
             return Err(NotATime);
         }
@@ -124,7 +125,14 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "2026-02-29T00:00:00Z", "2026-11-20 17:03:05Z", "2026-11-20T17:03:05+01:00", "2026-11-20T24:00:00Z", "ö"] {
+        for text in [
+            "",
+            "2026-02-29T00:00:00Z",
+            "2026-11-20 17:03:05Z",
+            "2026-11-20T17:03:05+01:00",
+            "2026-11-20T24:00:00Z",
+            "ö",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(NotATime), "{text}");
         }
     }

@@ -87,7 +87,8 @@ mod tests {
         };
         let world = resolve.select_world(&[package], None).expect("one world");
         let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("the module takes it");
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .expect("the module takes it");
         module
     }
 
@@ -116,7 +117,10 @@ mod tests {
     fn a_directory_of_the_build_machine_is_found() {
         // Any text that is in the component will do for a directory's name.
         let refused = finish(&module(None), &[PathBuf::from("/elsewhere"), PathBuf::from("describe")]);
-        assert!(matches!(&refused, Err(ComponentError::MachinePath(path)) if path == Path::new("describe")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(ComponentError::MachinePath(path)) if path == Path::new("describe")),
+            "{refused:?}"
+        );
     }
 
     #[test]

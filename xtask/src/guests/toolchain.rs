@@ -45,16 +45,25 @@ impl Toolchain {
             return Toolchain::new(Kind::Debian, workspace);
         }
         progress.set_prefix("fetching a compiler for WebAssembly: rustup target add wasm32-wasip2");
-        if runs(Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).current_dir(workspace)) && has_target(workspace) {
+        if runs(Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).current_dir(workspace))
+            && has_target(workspace)
+        {
             return Toolchain::new(Kind::Rustup, workspace);
         }
         progress.set_prefix(format!("fetching a compiler for WebAssembly: apt-get install {DEBIAN}"));
         let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends"]).args(DEBIAN.split(' ')).env("DEBIAN_FRONTEND", "noninteractive");
-        if is_root() && (runs(&mut install) || (runs(Command::new("apt-get").arg("update")) && runs(&mut install))) && has_debian() {
+        install
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(DEBIAN.split(' '))
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        if is_root()
+            && (runs(&mut install) || (runs(Command::new("apt-get").arg("update")) && runs(&mut install)))
+            && has_debian()
+        {
             return Toolchain::new(Kind::Debian, workspace);
         }
-        let attempt = if is_root() { "neither rustup nor apt-get could fetch one" } else { "rustup could not fetch one" };
+        let attempt =
+            if is_root() { "neither rustup nor apt-get could fetch one" } else { "rustup could not fetch one" };
         Err(GuestError::NoToolchain { attempt: attempt.into(), packages: DEBIAN })
     }
 
@@ -96,7 +105,9 @@ impl Toolchain {
                 command.args(["-Zbuild-std=std,panic_abort", "--target", "wasm32-unknown-unknown"]);
                 // `-Z` on a release compiler. What the outer cargo set for its own toolchain must not reach this one.
                 command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC);
-                for foreign in ["RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "RUSTDOC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
+                for foreign in
+                    ["RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "RUSTDOC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
+                {
                     command.env_remove(foreign);
                 }
             }

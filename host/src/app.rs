@@ -1,0 +1,182 @@
+//! The composition root: the only place that builds, starts and wires the rooms.
+//!
+//! Promises: whatever one handler's file does, the others go on; a file that cannot be used leaves its last good version
+//! running; shutting down takes no event further than it was: what is under way may end within the grace period, the rest is
+//! open in the ledger. Everything that runs is spawned into one tracker and has ended when [`App::stop`] returns.
+
+mod handlers;
+mod load;
+mod metrics;
+mod reads;
+mod status;
+
+use crate::{
+    action::ActionMetrics,
+    dispatch::DispatchMetrics,
+    handler::directory,
+    kinds::Kinds,
+    ops::admin::{self, Admin},
+    queue::QueueMetrics,
+    runtime::{Engine, EngineError, EngineSettings},
+    watch::{Informers, WatchMetrics, WatchSettings},
+};
+use handlers::Handlers;
+use kube::Client;
+use metrics::LoadMetrics;
+use prometheus_client::registry::Registry;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How often readiness is looked at, until it is there.
+const READY_LOOK: Duration = Duration::from_millis(50);
+
+/// What the command line says, typed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory of handlers.
+    pub plugins: PathBuf,
+    /// For watches that name no namespaces; empty: all.
+    pub namespaces: Vec<String>,
+    /// Calls at once, for handlers whose manifest does not say.
+    pub workers: usize,
+    /// The admin port's address.
+    pub listen: SocketAddr,
+    /// How long calls under way may take to end on shutdown.
+    pub grace: Duration,
+    /// Where compiled code is kept. None: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    /// Grant every handler what it wants: `weir dev`.
+    pub grant_wishes: bool,
+    /// Which process reports Events: the pod's name, or the host's.
+    pub instance: String,
+}
+
+/// Why weir did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The admin port cannot be had.
+    #[error("listening on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// As asked.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The WebAssembly engine does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A running weir. Dropping it without [`App::stop`] cuts everything off.
+pub struct App {
+    admin: Admin,
+    address: SocketAddr,
+    handlers: Arc<Handlers>,
+    tasks: TaskTracker,
+    /// Ends the watches and the loading of handlers.
+    stop: CancellationToken,
+    /// Ends the admin port, last of all.
+    silence: CancellationToken,
+    grace: Duration,
+}
+
+impl App {
+    /// Starts weir on `client`; `cluster` is how status and logs call it. Returns once it listens and has looked at the
+    /// directory; handlers load from then on.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start(settings: Settings, client: Client, cluster: String) -> Result<App, AppError> {
+        let failed = |source| AppError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        if !admin::is_private(&address) {
+            tracing::warn!(%address, "the admin port can be reached from other machines; it tells, but takes no orders");
+        }
+        let engine =
+            Engine::new(EngineSettings { cache_dir: settings.cache_dir.clone(), ..EngineSettings::default() })?;
+        let (tasks, stop, silence) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let mut registry = Registry::default();
+        engine.metrics().register(&mut registry);
+        let kinds = Kinds::new(client.clone());
+        let informers = Informers::new(
+            client.clone(),
+            kinds.clone(),
+            WatchSettings::default(),
+            tasks.clone(),
+            stop.clone(),
+            WatchMetrics::new(&mut registry),
+        );
+        let handlers = Arc::new(Handlers::new(load::Parts {
+            engine,
+            client,
+            kinds,
+            informers,
+            queues: QueueMetrics::register(&mut registry),
+            dispatch: DispatchMetrics::register(&mut registry),
+            actions: ActionMetrics::register(&mut registry),
+            loads: LoadMetrics::register(&mut registry),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+            settings: settings.clone(),
+        }));
+        let admin = Admin::new(registry, {
+            let (handlers, cluster, began) = (handlers.clone(), cluster.clone(), Instant::now());
+            move || status::report(&handlers, &cluster, began)
+        });
+        tasks.spawn(serve(admin.clone(), listener, silence.clone()));
+        tracing::info!(%address, plugins = %settings.plugins.display(), cluster, "weir runs");
+        let snapshots = directory::watch(&settings.plugins, directory::Limits::default(), &tasks, stop.clone()).await;
+        tasks.spawn(handlers.clone().follow(snapshots));
+        tasks.spawn(become_ready(admin.clone(), handlers.clone(), stop.clone()));
+        Ok(App { admin, address, handlers, tasks, stop, silence, grace: settings.grace })
+    }
+
+    /// Where the admin port listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the admin port tells.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Not ready, no watches, lanes drained within the grace period, and then nothing runs any more.
+    pub async fn stop(self) {
+        self.admin.set_ready(false);
+        self.stop.cancel();
+        self.handlers.drain(self.grace).await;
+        self.silence.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        tracing::info!("weir has ended");
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.silence.cancel();
+    }
+}
+
+async fn serve(admin: Admin, listener: TcpListener, silence: CancellationToken) {
+    if let Err(error) = admin.serve(listener, silence).await {
+        tracing::error!(%error, "the admin port failed");
+    }
+}
+
+/// Ready is: every file of the first look was loaded or refused, and every watch has its first list, or waits for what weir
+/// cannot help (a kind to come, a permission).
+async fn become_ready(admin: Admin, handlers: Arc<Handlers>, stop: CancellationToken) {
+    while !handlers.is_settled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(READY_LOOK) => {}
+        }
+    }
+    tracing::info!("ready");
+    admin.set_ready(true);
+}

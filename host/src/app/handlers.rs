@@ -1,0 +1,267 @@
+//! Which handlers run: carries out what the directory asks for, and remembers how each file fared.
+//!
+//! Promises: files are loaded side by side, and a newer version of a file overtakes an older one that is still loading; a lane is
+//! made once for a name and never again; nothing is published for a file that went meanwhile.
+
+use super::load::{self, Parts};
+use crate::{
+    action::Pace,
+    dispatch::{Lane, LaneDeps},
+    handler::{
+        directory::{Found, Problem, Snapshot},
+        manifest::Limits,
+        reload::{self, Loaded, Step},
+    },
+    queue::Bucket,
+};
+use futures::future::join_all;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// All handlers of the process.
+pub(super) struct Handlers {
+    pub(super) parts: Parts,
+    /// Held for look-ups and single changes, never across an await.
+    table: Mutex<Table>,
+    /// A load ended: a name may have come free.
+    again: Notify,
+}
+
+/// What is known of the files and names. One entry for each file in the directory (which bounds them), and one lane for each
+/// name that ever ran.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) loaded: BTreeMap<String, Loaded>,
+    pub(super) files: BTreeMap<String, File>,
+    pub(super) lanes: BTreeMap<String, Place>,
+    pub(super) problems: Vec<Problem>,
+    /// The first look at the directory was carried out.
+    looked: bool,
+}
+
+/// One file, for `/status`.
+pub(super) struct File {
+    pub(super) state: FileState,
+    /// Cancels the load under way.
+    loading: CancellationToken,
+}
+
+/// How the version in the directory fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FileState {
+    /// It is being compiled and checked.
+    Loading,
+    /// It waits for the caches it needs.
+    Waiting {
+        /// The handler's name.
+        name: String,
+    },
+    /// It runs.
+    Running {
+        /// The handler's name.
+        name: String,
+        /// Compiling and checking.
+        check: Duration,
+        /// From checked to published.
+        swap: Duration,
+    },
+    /// It does not; the last good version, if any, does.
+    Refused {
+        /// Why, and what to do.
+        error: String,
+    },
+}
+
+/// One name's lane.
+pub(super) struct Place {
+    pub(super) lane: Lane,
+    /// The number last given to a generation.
+    number: u64,
+    /// The tokens for writes, and the limits they were made for.
+    bucket: Arc<Mutex<Bucket>>,
+    limits: (u32, u32),
+}
+
+impl Handlers {
+    /// No handlers yet.
+    pub(super) fn new(parts: Parts) -> Handlers {
+        Handlers { parts, table: Mutex::default(), again: Notify::new() }
+    }
+
+    /// The table. What is in it stays whole through a panic elsewhere: each change under the lock is a few inserts.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the directory until weir stops.
+    pub(super) async fn follow(self: Arc<Self>, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+        loop {
+            let snapshot = snapshots.borrow_and_update().clone();
+            self.carry_out(&snapshot);
+            tokio::select! {
+                () = self.parts.stop.cancelled() => return,
+                changed = snapshots.changed() => if changed.is_err() { return },
+                () = self.again.notified() => {}
+            }
+        }
+    }
+
+    /// Whether every file was loaded or refused, and every watch has its first list or waits for what weir cannot help.
+    pub(super) fn is_settled(&self) -> bool {
+        let table = self.table();
+        let loaded = table.looked && table.files.values().all(|file| file.state != FileState::Loading);
+        drop(table);
+        let waits = |state: &str| state.starts_with("waiting for kind") || state.starts_with("forbidden");
+        loaded && self.parts.informers.status().iter().all(|watch| watch.synced || waits(&watch.state))
+    }
+
+    /// Drains every lane, all at once, within `grace`.
+    pub(super) async fn drain(&self, grace: Duration) {
+        let lanes: Vec<Lane> = self.table().lanes.values().map(|place| place.lane.clone()).collect();
+        join_all(lanes.iter().map(|lane| lane.drain(grace))).await;
+    }
+
+    fn carry_out(self: &Arc<Self>, snapshot: &Snapshot) {
+        let mut table = self.table();
+        for problem in snapshot.problems.iter().filter(|problem| !table.problems.contains(problem)) {
+            tracing::warn!(file = %problem.file.display(), fix = problem.fix, "{}", problem.what);
+        }
+        table.problems.clone_from(&snapshot.problems);
+        for step in reload::plan(snapshot, &table.loaded) {
+            match step {
+                Step::Remove { stem, name } => {
+                    if let Some(file) = table.files.remove(&stem) {
+                        file.loading.cancel();
+                    }
+                    table.loaded.remove(&stem);
+                    self.parts.loads.forget(&stem);
+                    if let Some(place) = name.as_ref().and_then(|name| table.lanes.get(name)) {
+                        place.lane.remove();
+                        tracing::info!(handler = name, "handler removed; what it knows is kept");
+                    }
+                }
+                Step::Load(found) | Step::Reload(found) => self.begin(&mut table, found),
+            }
+        }
+        table.looked = true;
+    }
+
+    /// Starts to load a version; one of the same file that is still loading is given up.
+    fn begin(self: &Arc<Self>, table: &mut Table, found: Found) {
+        let stem = found.stem.to_string();
+        let loading = self.parts.stop.child_token();
+        // Until it runs it counts as tried, so that it is not planned again meanwhile.
+        let tried = Loaded::failed(&found, table.loaded.get(&stem));
+        table.loaded.insert(stem.clone(), tried);
+        let file = File { state: FileState::Loading, loading: loading.clone() };
+        if let Some(before) = table.files.insert(stem, file) {
+            before.loading.cancel();
+        }
+        let handlers = self.clone();
+        self.parts.tasks.spawn(async move {
+            let load = handlers.load(&found, &loading);
+            if let Some(Err(error)) = loading.run_until_cancelled(load).await {
+                handlers.refuse(&found, &loading, error);
+            }
+        });
+    }
+
+    async fn load(&self, found: &Found, loading: &CancellationToken) -> Result<(), String> {
+        let began = Instant::now();
+        let checked = load::check(&self.parts, found).await?;
+        let check = began.elapsed();
+        let (name, limits) = (checked.manifest.name.clone(), checked.manifest.limits.clone());
+        let (lane, number, pace) = {
+            let mut table = self.table();
+            if let Some(taken) = reload::conflict(&name, &found.stem, &table.loaded) {
+                let waiting = Loaded::waiting(found, table.loaded.get(&*found.stem), &*name);
+                table.loaded.insert(found.stem.to_string(), waiting);
+                return Err(taken.to_string());
+            }
+            set(&mut table, found, loading, FileState::Waiting { name: name.clone() });
+            self.place(&mut table, &name, &limits)
+        };
+        let checked_at = Instant::now();
+        let generation = load::prepare(&self.parts, checked, &lane, number, pace).await?;
+        let digest = generation.digest.clone();
+        let mut table = self.table();
+        if loading.is_cancelled() {
+            return Ok(());
+        }
+        if let Some(taken) = reload::conflict(&name, &found.stem, &table.loaded) {
+            let waiting = Loaded::waiting(found, table.loaded.get(&*found.stem), &*name);
+            table.loaded.insert(found.stem.to_string(), waiting);
+            return Err(taken.to_string());
+        }
+        lane.publish(generation).map_err(|error| error.to_string())?;
+        let before = table.loaded.insert(found.stem.to_string(), Loaded::running(found, &*name));
+        // The file gave its handler another name: the old one ends.
+        if let Some(old) = before.and_then(|it| it.name).filter(|old| *old != name)
+            && let Some(place) = table.lanes.get(&old)
+        {
+            place.lane.remove();
+        }
+        let swap = checked_at.elapsed();
+        set(&mut table, found, loading, FileState::Running { name: name.clone(), check, swap });
+        drop(table);
+        self.parts.loads.count(&found.stem, true);
+        let (check_ms, swap_ms) = (check.as_millis(), swap.as_millis());
+        tracing::info!(handler = name, file = %found.component.display(), digest, check_ms, swap_ms, "handler loaded");
+        self.again.notify_one();
+        Ok(())
+    }
+
+    fn refuse(&self, found: &Found, loading: &CancellationToken, error: String) {
+        let mut table = self.table();
+        let kept = table.loaded.get(&*found.stem).and_then(|it| it.name.clone());
+        set(&mut table, found, loading, FileState::Refused { error: error.clone() });
+        drop(table);
+        self.parts.loads.count(&found.stem, false);
+        tracing::error!(file = %found.component.display(), keeps_running = kept, "handler refused: {error}");
+        self.again.notify_one();
+    }
+
+    /// The lane of `name`, the next generation's number, and its tokens for writes.
+    fn place(&self, table: &mut Table, name: &str, limits: &Limits) -> (Lane, u64, Pace) {
+        let rates = (limits.writes_per_second, limits.write_burst);
+        let bucket = || Arc::new(Mutex::new(Bucket::new(f64::from(rates.0), rates.1)));
+        let place = table.lanes.entry(name.to_owned()).or_insert_with(|| Place {
+            lane: Lane::new(
+                name,
+                LaneDeps {
+                    tasks: self.parts.tasks.clone(),
+                    metrics: self.parts.dispatch.clone(),
+                    queues: self.parts.queues.clone(),
+                },
+            ),
+            number: 0,
+            bucket: bucket(),
+            limits: rates,
+        });
+        if place.limits != rates {
+            (place.bucket, place.limits) = (bucket(), rates);
+        }
+        place.number += 1;
+        let tokens = place.bucket.clone();
+        let pace: Pace =
+            Arc::new(move || tokens.lock().unwrap_or_else(PoisonError::into_inner).reserve(Instant::now()));
+        (place.lane.clone(), place.number, pace)
+    }
+}
+
+/// Notes how a version fares, unless a newer one has taken its place.
+fn set(table: &mut Table, found: &Found, loading: &CancellationToken, state: FileState) {
+    if !loading.is_cancelled()
+        && let Some(file) = table.files.get_mut(&*found.stem)
+    {
+        file.state = state;
+    }
+}

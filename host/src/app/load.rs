@@ -1,0 +1,139 @@
+//! One version of one handler, from bytes to a generation that can be published.
+
+use super::{Settings, metrics::LoadMetrics, reads::ReadSet};
+use crate::{
+    action::{ActionMetrics, Executor, ExecutorDeps, Pace},
+    dispatch::{DispatchMetrics, Generation, Lane},
+    handler::{
+        self,
+        directory::Found,
+        manifest::{Manifest, Watch},
+    },
+    kinds::{Kinds, Resource},
+    queue::QueueMetrics,
+    runtime::{self, Component, Engine},
+    watch::{Informers, Mode, Source, WatchSpec},
+};
+use kube::Client;
+use std::sync::Arc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What loading works with.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) client: Client,
+    pub(super) kinds: Kinds,
+    pub(super) informers: Informers,
+    pub(super) queues: QueueMetrics,
+    pub(super) dispatch: DispatchMetrics,
+    pub(super) actions: ActionMetrics,
+    pub(super) loads: LoadMetrics,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+    pub(super) settings: Settings,
+}
+
+/// A component and its checked manifest, before anything is watched for it.
+pub(super) struct Checked {
+    pub(super) component: Component,
+    pub(super) manifest: Manifest,
+}
+
+/// Compiles, asks `describe`, merges and checks. The error is for people: one line, naming the file.
+pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, String> {
+    let file = found.component.display();
+    let component =
+        parts.engine.load(&found.stem, found.bytes.clone()).await.map_err(|error| format!("{file}: {error}"))?;
+    let described = component.describe().await.map_err(|error| format!("{file}: {error}"))?;
+    let operator = found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text));
+    let mut manifest =
+        handler::merge(&described, operator, &found.stem, parts.settings.workers).map_err(|error| error.to_string())?;
+    for watch in &mut manifest.watches {
+        confine(parts, watch).await.map_err(|problem| format!("{file}: {problem}"))?;
+    }
+    if parts.settings.grant_wishes {
+        handler::grant_wishes(&mut manifest);
+    } else {
+        let ungranted = handler::ungranted(&manifest);
+        if !ungranted.is_empty() {
+            tracing::warn!(
+                handler = manifest.name,
+                "it wants more than it was granted; to grant it, add:\n{ungranted}"
+            );
+        }
+    }
+    Ok(Checked { component, manifest })
+}
+
+/// Gives a watch the host's namespaces, unless it names its own or its kind has none.
+async fn confine(parts: &Parts, watch: &mut Watch) -> Result<(), String> {
+    if watch.namespaces.is_empty() && parts.settings.namespaces.is_empty() {
+        return Ok(());
+    }
+    // A kind that is not served, or an API that does not answer, is waited for later; a kind to come is taken for a
+    // namespaced one, as most custom resources are.
+    let cluster_scoped =
+        matches!(parts.kinds.resolve(&watch.api_version, &watch.kind).await, Ok(Resource { namespaced: false, .. }));
+    if cluster_scoped && !watch.namespaces.is_empty() {
+        return Err(format!(
+            "watch {}: {} objects live in no namespace; remove its `namespaces`",
+            watch.name, watch.kind
+        ));
+    }
+    if !cluster_scoped && watch.namespaces.is_empty() {
+        watch.namespaces.clone_from(&parts.settings.namespaces);
+    }
+    Ok(())
+}
+
+/// Follows what the handler watches and reads, starts a first instance, and waits for the caches: for those it reads always,
+/// for those it watches if an older generation runs meanwhile.
+pub(super) async fn prepare(
+    parts: &Parts,
+    checked: Checked,
+    lane: &Lane,
+    number: u64,
+    pace: Pace,
+) -> Result<Generation, String> {
+    let Checked { component, manifest } = checked;
+    let manifest = Arc::new(manifest);
+    let sources: Vec<(String, Source)> = manifest
+        .watches
+        .iter()
+        .map(|watch| {
+            let listener = lane.listener(number, &watch.name);
+            (watch.name.clone(), parts.informers.follow(&spec_of(watch), listener))
+        })
+        .collect();
+    let reads = Arc::new(ReadSet::follow(&manifest, &parts.informers));
+    let lines = runtime::to_tracing(&manifest.name);
+    let invoke = component.handler(&manifest.name, &manifest, reads.clone().functions(), lines.clone());
+    invoke.warm().await.map_err(|failure| format!("starting {}: {failure}", manifest.name))?;
+    reads.synced().await;
+    if lane.status().generation.is_some() {
+        for (_, source) in &sources {
+            source.synced().await;
+        }
+    }
+    let executor = Arc::new(Executor::new(ExecutorDeps {
+        client: parts.client.clone(),
+        kinds: parts.kinds.clone(),
+        manifest: manifest.clone(),
+        instance: parts.settings.instance.clone(),
+        pace,
+        lines,
+        metrics: parts.actions.clone(),
+    }));
+    Ok(Generation { number, digest: component.digest().to_owned(), manifest, invoke, executor, sources })
+}
+
+fn spec_of(watch: &Watch) -> WatchSpec {
+    WatchSpec {
+        api_version: watch.api_version.clone(),
+        kind: watch.kind.clone(),
+        namespaces: watch.namespaces.clone(),
+        label_selector: watch.label_selector.clone(),
+        field_selector: watch.field_selector.clone(),
+        mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
+    }
+}

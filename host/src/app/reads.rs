@@ -1,0 +1,205 @@
+//! What `cluster.get` and `cluster.list-page` answer: the caches of the kinds a handler declared and was granted.
+//!
+//! Promises: an answer comes from memory, at once; a kind that was not declared, or not granted, is denied with the lines to
+//! add; a page never holds more than [`MAX_PAGE`] objects; paging by key neither repeats nor skips an object that stays.
+
+use crate::{
+    contract::{ObjectRef, Page, Query, ReadError},
+    handler::manifest::{Manifest, Read},
+    runtime::Reads,
+    selector::{FieldSelector, LabelSelector},
+    watch::{Informers, Mode, Object, ObjectKey, Source, View, WatchSpec},
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Objects in one page unless the query says fewer.
+const MAX_PAGE: usize = 500;
+
+/// One declared and granted kind.
+struct Readable {
+    api_version: String,
+    kind: String,
+    /// Empty: all.
+    namespaces: Vec<String>,
+    source: Arc<Source>,
+}
+
+/// What may be read, held open as long as this lives.
+pub(super) struct ReadSet {
+    readable: Vec<Readable>,
+    declared: Vec<Read>,
+    handler: String,
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(default)]
+    metadata: Labels,
+}
+
+#[derive(Deserialize, Default)]
+struct Labels {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+impl ReadSet {
+    /// Follows what `manifest` declares and was granted.
+    pub(super) fn follow(manifest: &Manifest, informers: &Informers) -> ReadSet {
+        let readable = manifest
+            .reads
+            .iter()
+            .filter_map(|read| Some((read, granted_namespaces(read, &manifest.grants.read)?)))
+            .map(|(read, namespaces)| {
+                let spec = WatchSpec {
+                    api_version: read.api_version.clone(),
+                    kind: read.kind.clone(),
+                    namespaces: namespaces.clone(),
+                    label_selector: String::new(),
+                    field_selector: String::new(),
+                    mode: Mode::Whole,
+                };
+                let source = Arc::new(informers.follow(&spec, Arc::new(|_| ())));
+                Readable { api_version: read.api_version.clone(), kind: read.kind.clone(), namespaces, source }
+            })
+            .collect();
+        ReadSet { readable, declared: manifest.reads.clone(), handler: manifest.name.clone() }
+    }
+
+    /// Until every cache is complete.
+    pub(super) async fn synced(&self) {
+        for readable in &self.readable {
+            readable.source.synced().await;
+        }
+    }
+
+    /// The functions that a component's imports call.
+    pub(super) fn functions(self: Arc<Self>) -> Reads {
+        let again = Arc::clone(&self);
+        Reads { get: Arc::new(move |key| self.get(key)), list: Arc::new(move |query| again.list(query)) }
+    }
+
+    fn get(&self, key: &ObjectRef) -> Result<Option<String>, ReadError> {
+        let readable = self.readable(&key.api_version, &key.kind, key.namespace.as_deref())?;
+        let key = ObjectKey { namespace: key.namespace.as_deref().map(Arc::from), name: Arc::from(key.name.as_str()) };
+        readable.source.get(&key).map(|object| text(&object)).transpose()
+    }
+
+    fn list(&self, query: &Query) -> Result<Page, ReadError> {
+        let readable = self.readable(&query.api_version, &query.kind, query.namespace.as_deref())?;
+        let labels =
+            LabelSelector::parse(&query.label_selector).map_err(|error| ReadError::Invalid(error.to_string()))?;
+        let fields =
+            FieldSelector::parse(&query.field_selector).map_err(|error| ReadError::Invalid(error.to_string()))?;
+        let limit = match query.limit {
+            0 => MAX_PAGE,
+            limit => usize::try_from(limit).map_or(MAX_PAGE, |limit| limit.min(MAX_PAGE)),
+        };
+        let mut objects: Vec<Object> = readable
+            .source
+            .objects()
+            .into_iter()
+            .filter(|object| {
+                query.namespace.is_none() || object.key().namespace.as_deref() == query.namespace.as_deref()
+            })
+            // The token is the last key handed out: keys sort the same in every page, whatever came or went.
+            .filter(|object| query.continue_token.as_ref().is_none_or(|last| object.key().to_string() > *last))
+            .filter(|object| labels_match(&labels, object) && fields_match(&fields, object))
+            .collect();
+        objects.sort_by_key(|object| object.key().to_string());
+        let more = objects.len() > limit;
+        objects.truncate(limit);
+        let continue_token = if more { objects.last().map(|last| last.key().to_string()) } else { None };
+        let items = objects.iter().map(text).collect::<Result<_, _>>()?;
+        Ok(Page { items, continue_token })
+    }
+
+    fn readable(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Result<&Readable, ReadError> {
+        let same = |(a, k): (&str, &str)| a == api_version && k == kind;
+        let Some(readable) = self.readable.iter().find(|one| same((&one.api_version, &one.kind))) else {
+            let declared = self.declared.iter().any(|read| same((&read.api_version, &read.kind)));
+            let list = if declared { "grants:\n    read" } else { "reads" };
+            return Err(ReadError::Denied(format!(
+                "reading {api_version} {kind} is not {}; add to the manifest of {}:\n  {list}: [{{ apiVersion: {api_version}, kind: {kind} }}]",
+                if declared { "granted" } else { "declared" },
+                self.handler,
+            )));
+        };
+        let allowed = readable.namespaces.is_empty()
+            || namespace.is_some_and(|namespace| readable.namespaces.iter().any(|allowed| allowed == namespace));
+        if !allowed {
+            return Err(ReadError::Denied(format!(
+                "reading {kind} is granted only in namespaces {}; ask for one of them",
+                readable.namespaces.join(", ")
+            )));
+        }
+        if !readable.source.is_synced() {
+            return Err(ReadError::Unavailable(format!("the cache of {api_version} {kind} is not complete yet")));
+        }
+        Ok(readable)
+    }
+}
+
+/// The namespaces in which `read` is both declared and granted (empty: all), or none if it is granted nowhere.
+fn granted_namespaces(read: &Read, grants: &[Read]) -> Option<Vec<String>> {
+    let mut namespaces = Vec::new();
+    for grant in grants.iter().filter(|grant| grant.api_version == read.api_version && grant.kind == read.kind) {
+        match (read.namespaces.is_empty(), grant.namespaces.is_empty()) {
+            (true, true) => return Some(Vec::new()),
+            (true, false) => namespaces.extend(grant.namespaces.iter().cloned()),
+            (false, true) => return Some(read.namespaces.clone()),
+            (false, false) => {
+                namespaces.extend(grant.namespaces.iter().filter(|one| read.namespaces.contains(one)).cloned());
+            }
+        }
+    }
+    namespaces.sort();
+    namespaces.dedup();
+    if namespaces.is_empty() { None } else { Some(namespaces) }
+}
+
+fn text(object: &Object) -> Result<String, ReadError> {
+    String::from_utf8(object.json().to_vec())
+        .map_err(|_| ReadError::Unavailable(format!("{} is not UTF-8", object.key())))
+}
+
+fn labels_match(selector: &LabelSelector, object: &Object) -> bool {
+    selector.is_empty()
+        || serde_json::from_slice::<Labelled>(object.json()).is_ok_and(|it| selector.matches(&it.metadata.labels))
+}
+
+fn fields_match(selector: &FieldSelector, object: &Object) -> bool {
+    selector.matches(|path| {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let value = View::pointer(object.json(), &pointer).ok().flatten()?;
+        // A selector compares text: strings without their quotes, other scalars as JSON prints them.
+        Some(serde_json::from_str::<String>(&value).unwrap_or(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(namespaces: &[&str]) -> Read {
+        Read {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespaces: namespaces.iter().map(|&name| name.into()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_may_be_read_is_what_is_declared_and_granted() {
+        assert_eq!(granted_namespaces(&read(&[]), &[]), None);
+        assert_eq!(granted_namespaces(&read(&[]), &[read(&[])]), Some(vec![]));
+        assert_eq!(granted_namespaces(&read(&["a", "b"]), &[read(&["b", "c"])]), Some(vec!["b".to_owned()]));
+        assert_eq!(granted_namespaces(&read(&["a"]), &[read(&["b"])]), None);
+        assert_eq!(granted_namespaces(&read(&["a"]), &[read(&[])]), Some(vec!["a".to_owned()]));
+        assert_eq!(
+            granted_namespaces(&read(&[]), &[read(&["b"]), read(&["a"])]),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The command line: flags to typed settings, errors to one message and an exit code.
+//!
+//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong. The environment is read here (through clap, and for the
+//! choice of cluster) and nowhere else.
+
+mod check;
+mod dev;
+mod run;
+mod status;
+
+use crate::ops::{
+    cluster::ClusterChoice,
+    logs::{self, LogFormat},
+};
+use clap::{Args, Parser, Subcommand};
+use std::{error::Error, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Where the admin port listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:9943";
+
+/// Wasm Event Informer Runtime: hands Kubernetes resource events to WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the handlers in a directory against a cluster
+    Run(run::RunArgs),
+    /// Run the handlers in a directory on an embedded Kubernetes API, granting what they want
+    Dev(dev::DevArgs),
+    /// Check a component, with the manifest beside it, and show what it is
+    Check(check::CheckArgs),
+    /// Show what a running weir is doing
+    Status(status::StatusArgs),
+}
+
+/// Which cluster.
+#[derive(Debug, Args)]
+struct ClusterArgs {
+    /// Path to a kubeconfig
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context to use
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Address of the API server; alone, it is talked to without credentials
+    #[arg(short, long, value_name = "URL")]
+    server: Option<String>,
+    /// Use the pod's service account, whatever kubeconfig there is
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context", "server"])]
+    in_cluster: bool,
+}
+
+impl ClusterArgs {
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+    fn choice(self) -> ClusterChoice {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        ClusterChoice {
+            kubeconfig: self.kubeconfig,
+            context: self.context,
+            server: self.server,
+            in_cluster: self.in_cluster,
+            kubeconfig_variable: variable("KUBECONFIG"),
+            in_pod: variable("KUBERNETES_SERVICE_HOST").is_some(),
+            default_kubeconfig: std::env::home_dir().map(|home| home.join(".kube").join("config")),
+        }
+    }
+}
+
+/// What `run` and `dev` share.
+#[derive(Debug, Args)]
+struct HostArgs {
+    /// Directory of handlers: NAME.wasm, and NAME.yaml beside it; watched for changes
+    #[arg(long, value_name = "DIR")]
+    plugins: PathBuf,
+    /// Confine handlers that name no namespaces to these; may be given more than once
+    #[arg(short, long = "namespace", value_name = "NS")]
+    namespaces: Vec<String>,
+    /// Where /livez, /readyz, /metrics and /status answer; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// Calls at once per handler, for handlers whose manifest does not say
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// How long running calls may take to end on shutdown
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    grace: Duration,
+    /// Directory for compiled components; private to this user. Default: none, compile at each start
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+/// How to log.
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// What to log, such as `debug` or `weir=debug,warn`
+    #[arg(long, value_name = "FILTER", env = "WEIR_LOG", default_value = logs::DEFAULT_FILTER)]
+    log: String,
+}
+
+impl LogArgs {
+    fn start(&self) -> Result<(), UsageError> {
+        logs::start(self.log_format, &self.log).map_err(|error| {
+            UsageError(format!("--log {}: {error}; give a level such as `debug`, or `weir=debug,warn`", self.log))
+        })
+    }
+}
+
+/// The command line is wrong in a way that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Runs the program with `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which is which, and where each is printed.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match cli.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Dev(arguments) => dev::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// An error and what it came from, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let words = source.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// What Events name as their reporter: in a pod, the host's name is the pod's.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn instance() -> String {
+    std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "weir".to_owned())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::handler::duration::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_flags_exit_with_2_and_help_with_0() {
+        let run = |line: &str| run(line.split(' ').map(OsString::from));
+        assert_eq!(run("weir run --no-such-flag"), ExitCode::from(2));
+        assert_eq!(run("weir --version"), ExitCode::SUCCESS);
+        assert_eq!(run("weir run --plugins p --in-cluster --server http://x"), ExitCode::from(2));
+    }
+}

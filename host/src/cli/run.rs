@@ -1,0 +1,71 @@
+//! `weir run`: the handlers of a directory against a cluster.
+
+use super::{ClusterArgs, HostArgs, UsageError};
+use crate::{
+    app::{App, Settings},
+    ops::signals,
+};
+use clap::Args;
+use std::error::Error;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// What weir calls itself in requests: `command/version (os/arch)`, as client-go does.
+pub(super) fn user_agent() -> String {
+    format!("weir/{} ({}/{})", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+}
+
+pub(super) fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
+    arguments.host.logs.start()?;
+    let choice = arguments.cluster.choice();
+    super::runtime()?.block_on(async {
+        let cluster = choice.connect(&user_agent()).await?;
+        let version = cluster.client.apiserver_version().await.map_err(|error| {
+            let what = format!("talking to {} (chosen by {})", cluster.url, cluster.because);
+            format!("{what}: {}; check the address, and that you may reach it", super::chain(&error))
+        })?;
+        tracing::info!(cluster = %cluster.url, because = %cluster.because, version = %version.git_version, "connected");
+        let settings = arguments.host.settings(false)?;
+        let name = format!("{} ({})", cluster.url, cluster.because);
+        until_signal(App::start(settings, cluster.client, name).await?).await
+    })
+}
+
+/// Runs `app` until a signal or its own end.
+pub(super) async fn until_signal(app: App) -> Result<(), Box<dyn Error>> {
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn(signals::listen(stop.clone()));
+    stop.cancelled().await;
+    // A second signal still ends the process at once while the first one's order is carried out.
+    app.stop().await;
+    listening.abort();
+    Ok(())
+}
+
+impl HostArgs {
+    pub(super) fn settings(self, grant_wishes: bool) -> Result<Settings, UsageError> {
+        if !self.plugins.is_dir() {
+            let plugins = self.plugins.display();
+            return Err(UsageError(format!(
+                "--plugins {plugins}: there is no such directory; create it, or name another"
+            )));
+        }
+        Ok(Settings {
+            plugins: self.plugins,
+            namespaces: self.namespaces,
+            workers: usize::from(self.workers),
+            listen: self.listen,
+            grace: self.grace,
+            cache_dir: self.cache_dir,
+            grant_wishes,
+            instance: super::instance(),
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask test`: sets up what is missing and runs every test, the genuine API included.
+
+use crate::{
+    apiserver::{self, Server},
+    guests, place,
+    stage::{self, Done, Stages},
+};
+use std::process::Command;
+
+/// Runs everything.
+pub(crate) fn test(stages: &mut Stages) -> Done {
+    let components = stages.run("guests", guests::build_all)?;
+    let server = stages.run("genuine API server", apiserver::prepare)?;
+    stages.run("tests", || {
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--no-fail-fast"]).env("WEIR_TEST_GUESTS", &components);
+        if let Server::Built(binary) = &server {
+            tests.env("WEIR_TEST_APISERVER", binary);
+        }
+        stage::run(&mut tests, "see the failures above")
+    })?;
+    stages.run("tests of the plugins", || {
+        for manifest in guests::host_tested() {
+            let mut tests = cargo();
+            tests.args(["test", "--manifest-path"]).arg(&manifest);
+            tests.env("CARGO_TARGET_DIR", place::target().join("plugins"));
+            stage::run(&mut tests, "see the failures above")?;
+        }
+        Ok(())
+    })?;
+    if let Server::Missing(why) = server {
+        eprintln!("\nSKIPPED: the genuine API suite did not run: {why}\n");
+    }
+    Ok(())
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    Command::new(place::variable("CARGO").unwrap_or_else(|| "cargo".into()))
+}

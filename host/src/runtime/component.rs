@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use wasmtime::component::Linker;
 
 /// The most that `describe` may answer, in bytes.
@@ -133,17 +133,9 @@ impl Engine {
         let engine = self.0.wasmtime.clone();
         // The permit goes along: a compilation that is given up still occupies its thread.
         let permit = Arc::clone(&self.0.compiles).acquire_owned().await.expect("the semaphore is never closed");
-        let (digest, work) = (hex(&Sha256::digest(&bytes)), move || {
-            let _permit = permit;
-            catch_unwind(AssertUnwindSafe(|| wasmtime::component::Component::from_binary(&engine, &bytes)))
-        });
-        let compiled = match tokio::time::timeout(settings.compile_time, tokio::task::spawn_blocking(work)).await {
-            Err(_) => return Err(LoadError::CompileTime(settings.compile_time)),
-            Ok(Err(join)) => return Err(LoadError::CompilerPanicked(join.to_string())),
-            Ok(Ok(Err(panic))) => return Err(LoadError::CompilerPanicked(panic_text(panic.as_ref()))),
-            Ok(Ok(Ok(Err(error)))) => return Err(LoadError::Compile(chain(&error))),
-            Ok(Ok(Ok(Ok(compiled)))) => compiled,
-        };
+        let digest = hex(&Sha256::digest(&bytes));
+        let work = move || wasmtime::component::Component::from_binary(&engine, &bytes);
+        let compiled = compile(permit, settings.compile_time, work).await?;
         let compile_time = began.elapsed();
         self.0.metrics.compile_seconds.observe(compile_time.as_secs_f64());
 
@@ -214,6 +206,25 @@ impl Component {
     /// A handler under a manifest; its lines go to `logs`, usually [`to_tracing`](super::to_tracing).
     pub fn handler(&self, name: &str, manifest: &Manifest, reads: Reads, logs: LogSink) -> Arc<Handler> {
         Handler::new(self.engine.clone(), Arc::clone(&self.ready), name, manifest, reads, logs)
+    }
+}
+
+/// Compiles on a thread that may block. The permit goes along: a compilation that is given up still occupies its thread.
+async fn compile<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    time: Duration,
+    work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
+) -> Result<T, LoadError> {
+    let guarded = move || {
+        let _permit = permit;
+        catch_unwind(AssertUnwindSafe(work))
+    };
+    match tokio::time::timeout(time, tokio::task::spawn_blocking(guarded)).await {
+        Ok(Ok(Ok(Ok(compiled)))) => Ok(compiled),
+        Ok(Ok(Ok(Err(error)))) => Err(LoadError::Compile(chain(&error))),
+        Ok(Ok(Err(panic))) => Err(LoadError::CompilerPanicked(panic_text(panic.as_ref()))),
+        Ok(Err(join)) => Err(LoadError::CompilerPanicked(join.to_string())),
+        Err(_) => Err(LoadError::CompileTime(time)),
     }
 }
 
@@ -328,4 +339,30 @@ fn stderr_of(stderr: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn a_panic_of_the_compiler_is_an_error_like_others() {
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let error = compile::<()>(permit, Duration::MAX, || panic!("no such register")).await.unwrap_err();
+        assert_eq!(error, LoadError::CompilerPanicked("no such register".into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_compilation_that_is_given_up_keeps_its_place_until_it_ends() {
+        let permits = Arc::new(Semaphore::new(1));
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
+        // Tokio's clock does not advance by itself while a blocking thread works; with no time at all it need not.
+        let error = compile(permit, Duration::ZERO, move || Ok(ended.recv())).await.unwrap_err();
+        assert_eq!(error, LoadError::CompileTime(Duration::ZERO));
+        assert_eq!(permits.available_permits(), 0);
+        end.send(()).unwrap();
+        drop(permits.acquire().await.unwrap());
+    }
 }

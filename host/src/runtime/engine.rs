@@ -90,6 +90,7 @@ pub(super) struct Shared {
     /// Bounds the compilations at once.
     pub(super) compiles: Arc<Semaphore>,
     pub(super) metrics: RuntimeMetrics,
+    cache: Option<Cache>,
     /// Every handler whose instances may idle: as many entries as there are handlers alive, and those that went since the
     /// last sweep.
     handlers: Mutex<Vec<Weak<Handler>>>,
@@ -99,12 +100,14 @@ pub(super) struct Shared {
 impl Engine {
     /// Starts the engine and its two threads, which end when the last clone and the last component are gone.
     pub fn new(settings: EngineSettings) -> Result<Engine, EngineError> {
-        let (wasmtime, pooled) = wasmtime_engine(&settings)?;
+        let cache = settings.cache_dir.as_deref().map(open_cache).transpose()?;
+        let (wasmtime, pooled) = wasmtime_engine(&settings, cache.clone())?;
         let shared = Arc::new(Shared {
             compiles: Arc::new(Semaphore::new(settings.compiles.max(1))),
             metrics: RuntimeMetrics::default(),
             handlers: Mutex::new(Vec::new()),
             wasmtime,
+            cache,
             settings,
             pooled,
         });
@@ -118,6 +121,11 @@ impl Engine {
     /// The runtime's numbers, to be registered once.
     pub fn metrics(&self) -> &RuntimeMetrics {
         &self.0.metrics
+    }
+
+    /// How many components were found compiled so far; none without a cache.
+    pub fn cache_hits(&self) -> Option<usize> {
+        self.0.cache.as_ref().map(Cache::cache_hits)
     }
 
     /// Whether memory comes from a pool.
@@ -161,17 +169,9 @@ fn spawn(name: &str, period: Duration, work: impl Fn() -> Option<()> + Send + 's
 
 /// Makes the engine, with a pool if the address space has room for it: a pool reserves all of its addresses at once, and
 /// trying is the only way to know.
-fn wasmtime_engine(settings: &EngineSettings) -> Result<(wasmtime::Engine, bool), EngineError> {
+fn wasmtime_engine(settings: &EngineSettings, cache: Option<Cache>) -> Result<(wasmtime::Engine, bool), EngineError> {
     let mut config = config();
-    if let Some(path) = &settings.cache_dir {
-        let unusable = |why: String| EngineError::Cache { path: path.clone(), why };
-        private_directory(path).map_err(unusable)?;
-        // wasmtime wants an absolute path.
-        let absolute = fs::canonicalize(path).map_err(|error| unusable(error.to_string()))?;
-        let mut cache = CacheConfig::new();
-        cache.with_directory(absolute);
-        config.cache(Some(Cache::new(cache).map_err(|error| unusable(format!("{error:#}")))?));
-    }
+    config.cache(cache);
     if settings.pooling {
         let mut pooled = config.clone();
         pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings.instances.max(1))));
@@ -241,6 +241,17 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
 /// Whether the system swaps, or does not say.
 fn swaps(list: &Path) -> bool {
     fs::read_to_string(list).map_or(true, |list| list.lines().count() > 1)
+}
+
+/// Where wasmtime keeps compiled code, by the content it was made from.
+fn open_cache(path: &Path) -> Result<Cache, EngineError> {
+    let unusable = |why: String| EngineError::Cache { path: path.to_owned(), why };
+    private_directory(path).map_err(unusable)?;
+    // wasmtime wants an absolute path.
+    let absolute = fs::canonicalize(path).map_err(|error| unusable(error.to_string()))?;
+    let mut config = CacheConfig::new();
+    config.with_directory(absolute);
+    Cache::new(config).map_err(|error| unusable(format!("{error:#}")))
 }
 
 /// Makes the directory for this user alone, or checks that it is. What is cached there is run as code.

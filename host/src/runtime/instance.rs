@@ -19,7 +19,7 @@ use crate::{
     runtime::{CallFailure, FailureKind, Invocation, Reply},
 };
 use std::{sync::Arc, time::Duration};
-use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// How much of a guest's or wasmtime's words a failure carries.
@@ -227,6 +227,10 @@ impl Instance {
         }
         if let Some(I32Exit(code)) = error.downcast_ref() {
             return (FailureKind::Trapped, format!("it called exit({code}){during} instead of answering{}", found(at)));
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            let text = "there is no room for another instance: all that the engine may have are in use or kept warm";
+            return (FailureKind::Broken, text.to_owned());
         }
         let text = format!("{error:#}");
         let kind = if error.is::<WasmBacktrace>() { FailureKind::Trapped } else { FailureKind::Broken };

@@ -224,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn in_the_hosts_log_a_handlers_line_is_marked_as_its_own() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&written);
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || Capture(Arc::clone(&writer))).finish();
+        let line = LogLine { level: Level::Warn, message: "full".into(), fields: vec![("node".into(), "a".into())] };
+        tracing::subscriber::with_default(subscriber, || to_tracing("images")(&line));
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("WARN weir::handler: full handler=images fields=node=a"), "{text}");
+    }
+
+    struct Capture(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Capture {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
     fn stdout_becomes_lines_however_it_is_split() {
         let (output, lines) = output(4096);
         for part in ["one\ntw", "o\r\n", "", "\nrest"] {

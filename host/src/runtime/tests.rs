@@ -203,6 +203,16 @@ async fn a_loop_ends_by_its_deadline_even_if_the_clock_of_the_host_stands_still(
     assert_eq!(failure.kind, FailureKind::TimedOut);
 }
 
+// The clock advances by itself once everybody waits for it: what ends the guest is the clock.
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_sleeps_ends_by_its_deadline_too() {
+    let guest = wasi("(call $wait (call $after (i64.const 3600000000000))) (call $reply_number (i32.const 1))");
+    let failure = handler(&guest).await.failure().await;
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert_eq!(failure.message, "it did not end within limits.time, 2s");
+    assert_eq!(limited(&guest, |limits| limits.time = Duration::from_secs(7200)).await.number().await, 1);
+}
+
 #[tokio::test]
 async fn memory_beyond_the_limit_is_refused_and_the_trap_it_leads_to_is_told_as_that() {
     let one_mib = |limits: &mut Limits| limits.memory = 1 << 20;
@@ -357,6 +367,9 @@ async fn wasi_is_there_and_grants_nothing() {
     let failure = handler(&wasi("(call $exit (i32.const 1)) (unreachable)")).await.failure().await;
     assert_eq!(failure.kind, FailureKind::Trapped);
     assert_eq!(failure.message, "it called exit(1) instead of answering (in handle)");
+    // Seconds since 1970, as the guest's own runtime sees them.
+    let clock = "(call $wall_now (i32.const 32)) (call $reply_number (i32.wrap_i64 (i64.load (i32.const 32))))";
+    assert!(handler(&wasi(clock)).await.number().await > 1_577_836_800);
     let random = Guest::handling("(call $reply_number (i32.wrap_i64 (call $random)))");
     let under = handler(&Guest { wasi: true, ..random }).await;
     assert_ne!((under.number().await, under.number().await), (under.number().await, under.number().await));

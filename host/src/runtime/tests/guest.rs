@@ -32,7 +32,7 @@ pub(super) struct Guest {
     pub(super) more: String,
     /// The memory's size at start, in pages of 64 KiB.
     pub(super) pages: u32,
-    /// Whether it imports `$stderr`, `$stdout`, `$write`, `$exit`, `$random` and `$wall_now` of WASI.
+    /// Whether it imports `$stderr`, `$stdout`, `$write`, `$exit`, `$random`, `$wall_now`, `$after` and `$wait` of WASI.
     pub(super) wasi: bool,
     /// The version of the contract that it says it was made for.
     pub(super) version: &'static str,
@@ -41,6 +41,7 @@ pub(super) struct Guest {
 /// As much of WASI as guests here use: the names and types are what the linker compares.
 const WASI: &str = r#"
 package wasi:io@0.2.0 {
+    interface poll { resource pollable { block: func(); } }
     interface error { resource error; }
     interface streams {
         use error.{error};
@@ -57,6 +58,10 @@ package wasi:cli@0.2.0 {
 package wasi:random@0.2.0 { interface random { get-random-u64: func() -> u64; } }
 package wasi:clocks@0.2.0 {
     interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }
+    interface monotonic-clock {
+        use wasi:io/poll@0.2.0.{pollable};
+        subscribe-duration: func(when: u64) -> pollable;
+    }
 }
 "#;
 
@@ -66,7 +71,8 @@ const WASI_WORLD: &str = "world plugin {
     import wasi:cli/exit@0.2.0;
     import wasi:cli/environment@0.2.0;
     import wasi:random/random@0.2.0;
-    import wasi:clocks/wall-clock@0.2.0;";
+    import wasi:clocks/wall-clock@0.2.0;
+    import wasi:clocks/monotonic-clock@0.2.0;";
 
 const WASI_IMPORTS: &str = r#"
   (import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
@@ -75,6 +81,8 @@ const WASI_IMPORTS: &str = r#"
   (import "wasi:cli/environment@0.2.0" "get-environment" (func $environment (param i32)))
   (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
   (import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall_now (param i32)))
+  (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $after (param i64) (result i32)))
+  (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $wait (param i32)))
   (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
     (func $write (param i32 i32 i32 i32)))"#;
 

@@ -51,6 +51,20 @@ async fn instances_that_idle_are_dropped_and_calls_go_on() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_room_for_another_instance_the_call_says_so() {
+    let engine = Engine::new(EngineSettings { instances: 1, ..EngineSettings::default() }).unwrap();
+    assert!(engine.is_pooled(), "this machine has room for a pool");
+    let component = engine.load("x", Guest::default().build()).await.unwrap();
+    let [first, second] = [(); 2].map(|()| component.handler("x", &manifest(), reads(), Arc::new(|_| ())));
+    first.warm().await.unwrap();
+    let failure = second.invoke(invocation()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Broken);
+    assert!(failure.message.starts_with("there is no room for another instance"), "{}", failure.message);
+    drop(first);
+    second.invoke(invocation()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
     let guest = "(if (i32.eq (call $count) (i32.const 1)) (then (loop $again (br $again)))) (unreachable)";
     let under = Under::of(&Guest::handling(guest).with(COUNTING), "dropped", &manifest()).await;

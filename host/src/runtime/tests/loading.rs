@@ -32,13 +32,10 @@ async fn what_is_not_a_component_is_refused_by_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_beyond_the_limits_of_size_or_compile_time_is_refused() {
+async fn a_file_beyond_the_limit_of_size_is_refused() {
     let small = EngineSettings { pooling: false, max_component_bytes: 100, ..EngineSettings::default() };
     let error = Engine::new(small).unwrap().load("x", Guest::default().build()).await.err().unwrap();
     assert!(matches!(error, LoadError::TooLarge { limit: 100, .. }), "{error}");
-    let hasty = EngineSettings { pooling: false, compile_time: Duration::ZERO, ..EngineSettings::default() };
-    let error = Engine::new(hasty).unwrap().load("x", Guest::default().build()).await.err().unwrap();
-    assert_eq!(error, LoadError::CompileTime(Duration::ZERO));
 }
 
 #[tokio::test]
@@ -84,6 +81,21 @@ async fn the_same_bytes_have_the_same_digest() {
     assert_eq!(one.digest().len(), 64);
     let other = load(Guest { pages: 3, ..Guest::default() }.build()).await.unwrap();
     assert_ne!(one.digest(), other.digest());
+}
+
+#[tokio::test]
+async fn compiled_code_is_found_again_by_the_next_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let cached =
+        EngineSettings { pooling: false, cache_dir: Some(dir.path().join("cache")), ..EngineSettings::default() };
+    let bytes = Guest::default().build();
+    let mut hits = Vec::new();
+    for _ in 0..2 {
+        let engine = Engine::new(cached.clone()).unwrap();
+        engine.load("x", bytes.clone()).await.unwrap();
+        hits.push(engine.cache_hits().unwrap());
+    }
+    assert_eq!(hits, [0, 1]);
 }
 
 async fn description(body: &str) -> Result<String, LoadError> {

@@ -135,6 +135,25 @@ fn every_file_of_a_program_opens_with_what_it_promises() {
     report(&broken);
 }
 
+#[test]
+fn the_architecture_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let named: Vec<_> = text.split('`').skip(1).step_by(2).filter_map(|it| it.split_once(".rs::")).collect();
+    assert!(named.len() > 30, "only {} functions found: is every backtick of ARCHITECTURE.md closed?", named.len());
+    let mut broken = Vec::new();
+    for (file, function) in named {
+        let file = format!("{file}.rs");
+        let places = [root().join("host/src").join(&file), root().join(&file)];
+        let source = places.iter().find_map(|it| fs::read_to_string(it).ok()).unwrap_or_default();
+        if !source.contains(&format!("fn {function}(")) {
+            broken.push(format!(
+                "ARCHITECTURE.md: there is no `{function}` in {file}: name the test that holds this now"
+            ));
+        }
+    }
+    report(&broken);
+}
+
 /// The production files of the host, each with its module path and what it names.
 fn production() -> Vec<(PathBuf, String, source::Source)> {
     let root = root().join("host/src");

@@ -46,6 +46,7 @@ pub(crate) fn prepare() -> Done<Server> {
     build.current_dir(&source).args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]).arg(&fresh).arg(".");
     let or_else = "check that the Go module proxy can be reached (`go env GOPROXY`)";
     stage::run_quietly(&mut build, "building Kubernetes' API machinery (5 minutes the first time)", or_else)?;
-    fs::rename(&fresh, &binary).map_err(|error| Failed(format!("moving the server to {}: {error}", binary.display())))?;
+    fs::rename(&fresh, &binary)
+        .map_err(|error| Failed(format!("moving the server to {}: {error}", binary.display())))?;
     Ok(Server::Built(binary))
 }

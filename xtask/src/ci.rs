@@ -12,9 +12,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Runs every stage in order, stopping at the first that fails.
 pub(crate) fn ci(stages: &mut Stages) -> Done {
-    stages.run("format", || {
-        stage::run(cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
-    })?;
+    stages.run("format", || stage::run(cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`"))?;
     stages.run("clippy", || {
         let mut clippy = cargo();
         clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);

@@ -128,16 +128,37 @@ pub(crate) fn build(workspace: &Path, only: &[String]) -> Result<Vec<Component>,
     let toolchain = Toolchain::find(workspace, &progress)?;
     let mut built = Vec::new();
     for package in packages.iter().filter(|package| only.is_empty() || only.contains(&package.name)) {
-        built.extend(build_package(workspace, package, &toolchain, &progress)?);
+        built.extend(build_package(workspace, package, &toolchain, &components_directory(workspace), &progress)?);
     }
     progress.finish_and_clear();
     Ok(built)
+}
+
+/// Builds one package that may lie anywhere, and puts its component into `place`.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) fn build_at(workspace: &Path, directory: &Path, place: &Path) -> Result<Component, GuestError> {
+    let progress = ProgressBar::new_spinner();
+    let toolchain = Toolchain::find(workspace, &progress)?;
+    let name = stem(directory);
+    let package = Package {
+        name: name.clone(),
+        directory: directory.to_owned(),
+        components: vec![name.clone()],
+        by_example: false,
+    };
+    let built = build_package(workspace, &package, &toolchain, place, &progress)?;
+    progress.finish_and_clear();
+    built.into_iter().next().ok_or(GuestError::Unknown { name, known: String::new() })
 }
 
 fn build_package(
     workspace: &Path,
     package: &Package,
     toolchain: &Toolchain,
+    place: &Path,
     progress: &ProgressBar,
 ) -> Result<Vec<Component>, GuestError> {
     let kept = cache_directory().join(inputs(workspace, package, toolchain)?);
@@ -158,7 +179,6 @@ fn build_package(
         }
         forget_old_builds(&cache_directory());
     }
-    let place = target_directory(workspace).join("components");
     let mut components = Vec::new();
     for name in &package.components {
         let bytes = read(&kept.join(format!("{name}.wasm")))?;
@@ -295,6 +315,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), GuestError> {
     let half = path.with_extension(format!("half-{}", std::process::id()));
     fs::create_dir_all(path.parent().unwrap_or(path)).map_err(fails)?;
     fs::write(&half, bytes).and_then(|()| fs::rename(&half, path)).map_err(fails)
+}
+
+/// Where finished components are put.
+pub(crate) fn components_directory(workspace: &Path) -> PathBuf {
+    target_directory(workspace).join("components")
 }
 
 /// Where all guests are compiled, so that the standard library is compiled once.

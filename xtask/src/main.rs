@@ -3,10 +3,17 @@
 //! This file reads the command line and prints; each command is a module. A command installs what it lacks where it may, and
 //! otherwise fails with the line to type.
 
-use clap::{Parser, Subcommand};
-use std::{path::Path, process::ExitCode};
-
+mod apiserver;
+mod ci;
+mod demo;
 mod guests;
+mod place;
+mod stage;
+mod test;
+
+use clap::{Parser, Subcommand};
+use stage::Stages;
+use std::process::ExitCode;
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -23,11 +30,20 @@ enum Command {
         /// Only these packages, by directory name; none: all
         packages: Vec<String>,
     },
+    /// Shows weir at work: events in, actions out, and a reload while it runs
+    Demo(demo::Options),
+    /// Sets up what is missing and runs every test, the genuine API included
+    Test,
+    /// What must pass before a change lands: format, clippy, deny, docs, tests, demo
+    Ci,
 }
 
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Guests { packages } => build_guests(&packages),
+        Command::Demo(options) => demo::demo(&options).map_err(Into::into),
+        Command::Test => staged(test::test),
+        Command::Ci => staged(ci::ci),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,23 +54,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// The directory of the workspace that this program was built in.
-fn workspace() -> &'static Path {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask)
+/// Runs a job of several stages, and prints what each took however it ended.
+fn staged(job: impl FnOnce(&mut Stages) -> stage::Done) -> Result<(), Box<dyn std::error::Error>> {
+    let mut stages = Stages::default();
+    let done = job(&mut stages);
+    stages.print();
+    Ok(done?)
 }
 
 fn build_guests(packages: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    for component in guests::build(workspace(), packages)? {
+    for component in guests::build(&place::root(), packages)? {
         let how = if component.cached { "unchanged" } else { "built" };
-        let path = component.path.strip_prefix(workspace()).unwrap_or(&component.path);
+        let root = place::root();
+        let path = component.path.strip_prefix(&root).unwrap_or(&component.path);
         println!("{how:>9}  {:>8} bytes  {}", component.bytes, path.display());
     }
     Ok(())
 }
 
 /// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

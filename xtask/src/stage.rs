@@ -1,5 +1,7 @@
 //! One step of a longer job: says what it does, shows that it is alive, and how long it took.
 
+#![expect(clippy::disallowed_types, reason = "a tool for people measures real time; there is no clock to pause")]
+
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     ffi::OsStr,
@@ -34,7 +36,7 @@ impl Stages {
     /// Runs `work` as the stage `name`.
     pub(crate) fn run<T>(&mut self, name: &str, work: impl FnOnce() -> Done<T>) -> Done<T> {
         eprintln!("\n=== {name}");
-        let start = now();
+        let start = Instant::now();
         let done = work();
         let took = start.elapsed();
         eprintln!("--- {name}: {} in {}", if done.is_ok() { "done" } else { "failed" }, minutes(took));
@@ -57,11 +59,6 @@ pub(crate) fn minutes(took: Duration) -> String {
     format!("{}:{:02}", took.as_secs() / 60, took.as_secs() % 60)
 }
 
-#[expect(clippy::disallowed_types, reason = "a tool for people measures real time; there is no clock to pause")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// Runs `command` with its output shown.
 pub(crate) fn run(command: &mut Command, or_else: &str) -> Done {
     let shown = show(command);
@@ -77,7 +74,8 @@ pub(crate) fn run_quietly(command: &mut Command, what: &str, or_else: &str) -> D
     let shown = show(command);
     let failed = |error: std::io::Error| Failed(format!("{shown}: {error}; {or_else}"));
     let bar = ProgressBar::new_spinner().with_message(what.to_owned());
-    let style = ProgressStyle::with_template("{spinner} [{elapsed}] {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} [{elapsed}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     bar.set_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     let (reader, writer) = std::io::pipe().map_err(failed)?;

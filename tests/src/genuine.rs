@@ -2,7 +2,7 @@
 //!
 //! Promises: every [`Genuine`] is a server of its own with an empty API of its own, on loopback; the etcd behind them is
 //! one per test process. Neither outlives the process, however it ends, because both end when the pipe to their standard
-//! input breaks (not so with `KUBEBUILDER_ASSETS`, see [`assets`]). Where nothing is installed, [`Genuine::start`] returns
+//! input breaks (not so with `KUBEBUILDER_ASSETS`, see `assets`). Where nothing is installed, [`Genuine::start`] returns
 //! `None` and says so on stderr, so that a suite is skipped loudly and not by accident.
 //!
 //! What is not promised: the API is not a whole cluster. `tests/apiserver/README.md` lists what is missing.

@@ -1,5 +1,7 @@
 //! Informers on the genuine API server: streaming lists that are the most recent, broken connections, kinds that come and go.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test, where it stands")]
+
 use k8s_openapi::{
     api::core::v1::ConfigMap, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };

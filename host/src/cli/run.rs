@@ -38,7 +38,7 @@ pub(super) fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// Runs `app` until a signal or its own end.
+/// Runs `app` until a signal, then stops it in order.
 pub(super) async fn until_signal(app: App) -> Result<(), Box<dyn Error>> {
     let stop = CancellationToken::new();
     let listening = tokio::spawn(signals::listen(stop.clone()));

@@ -118,10 +118,11 @@ pub(super) struct Shared {
     /// Held for look-ups and single changes, never across an await. May be taken while nothing else is held; sources may be asked
     /// (not awaited) under it.
     book: Mutex<Book>,
-    /// Held for single changes.
+    /// Held for single changes, never across an await, and never together with another lock.
     world: Mutex<World>,
+    /// For `/status` and for slowing a component that traps again and again. Four numbers and words; held for single changes.
     tally: Mutex<Tally>,
-    /// Which worker indices run. At most `MAX_WORKERS`.
+    /// Which worker indices run. At most `MAX_WORKERS`. The published generation may be asked under it, nothing else taken.
     workers: Mutex<Vec<bool>>,
     /// Permits to hold a key beyond its worker.
     pub(super) holds: Arc<Semaphore>,
@@ -152,9 +153,13 @@ pub(super) struct Watched {
 
 #[derive(Debug, Default)]
 struct Tally {
+    /// Since the lane began.
     calls: u64,
+    /// Of those.
     failures: u64,
+    /// Traps and timeouts in a row; none after any other ending, or with a new generation.
     faults: u32,
+    /// Of the last failure. The room that made it has cut it.
     last_error: Option<String>,
 }
 

@@ -179,9 +179,9 @@ pub struct Limits {
     pub idle: Duration,
     /// The smallest `requeue-after-ms`, in milliseconds; smaller ones are raised. Default 1,000.
     pub requeue_floor_ms: u32,
-    /// Bytes of dead letters kept, and how many. Defaults 8 MiB and 1,000; the oldest go first.
+    /// Bytes of dead letters kept. Default 8 MiB; the oldest go first, and are counted.
     pub dead_letter_bytes: usize,
-    /// See `dead_letter_bytes`.
+    /// How many dead letters are kept. Default 1,000; the oldest go first, and are counted.
     pub dead_letters: usize,
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Share {
     metrics: WatchMetrics,
     of: Of,
     gauges: [Gauge; 3],
-    /// What was added so far: objects, bytes, tombstones.
+    /// What was added so far: objects, bytes, tombstones. Locked for one sum and its difference.
     added: Mutex<[i64; 3]>,
 }
 

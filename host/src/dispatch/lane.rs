@@ -118,7 +118,7 @@ pub(super) struct Shared {
     /// Held for look-ups and single changes, never across an await. May be taken while nothing else is held; sources may be asked
     /// (not awaited) under it.
     book: Mutex<Book>,
-    /// Held for single changes, never across an await, and never together with another lock.
+    /// Held for single changes, never across an await; of other locks only the queue's is taken under it.
     world: Mutex<World>,
     /// For `/status` and for slowing a component that traps again and again. Four numbers and words; held for single changes.
     tally: Mutex<Tally>,

@@ -213,7 +213,7 @@ impl Handlers {
         set(&mut table, found, loading, FileState::Running { name: name.clone(), check, swap });
         drop(table);
         self.parts.loads.count(&found.stem, true);
-        let (check_ms, swap_ms) = (check.as_millis(), swap.as_millis());
+        let (check_ms, swap_ms) = (check.as_secs_f64() * 1e3, swap.as_secs_f64() * 1e3);
         tracing::info!(handler = name, file = %found.component.display(), digest, check_ms, swap_ms, "handler loaded");
         self.again.notify_one();
         Ok(())

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
         } else {
             tracing::info!(url, try_it = %format_args!("kubectl --server {url} get nodes"), "embedded API");
         }
-        let serving = tokio::spawn({
+        let mut serving = tokio::spawn({
             let api = api.clone();
             async move { api.serve(listener).await }
         });
@@ -56,7 +56,8 @@ pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
         // Weir itself goes through the port too, so that what it sees is what kubectl sees.
         let client = cluster::plain(&url, &user_agent())?;
         let settings = arguments.host.settings(true)?;
-        let ended = until_signal(App::start(settings, client, format!("{url} (embedded)")).await?).await;
+        let app = App::start(settings, client, format!("{url} (embedded)")).await?;
+        let ended = until_signal(app, async { (&mut serving).await.map_err(std::io::Error::other).flatten() }).await;
         serving.abort();
         ended
     })

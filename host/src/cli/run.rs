@@ -6,7 +6,7 @@ use crate::{
     ops::signals,
 };
 use clap::Args;
-use std::error::Error;
+use std::{error::Error, future::pending};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
@@ -34,19 +34,27 @@ pub(super) fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
         tracing::info!(cluster = %cluster.url, because = %cluster.because, version = %version.git_version, "connected");
         let settings = arguments.host.settings(false)?;
         let name = format!("{} ({})", cluster.url, cluster.because);
-        until_signal(App::start(settings, cluster.client, name).await?).await
+        until_signal(App::start(settings, cluster.client, name).await?, pending()).await
     })
 }
 
-/// Runs `app` until a signal, then stops it in order.
-pub(super) async fn until_signal(app: App) -> Result<(), Box<dyn Error>> {
+/// Runs `app` until a signal, or until `beside`, which it cannot do without, ends; then stops it in order.
+pub(super) async fn until_signal(
+    app: App,
+    beside: impl Future<Output = std::io::Result<()>>,
+) -> Result<(), Box<dyn Error>> {
     let stop = CancellationToken::new();
-    let listening = tokio::spawn(signals::listen(stop.clone()));
-    stop.cancelled().await;
+    let mut listening = tokio::spawn(signals::listen(stop.clone()));
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        // It goes on listening until the process ends, unless it cannot.
+        broken = &mut listening => broken.map_err(std::io::Error::other).flatten(),
+        ended = beside => ended,
+    };
     // A second signal still ends the process at once while the first one's order is carried out.
     app.stop().await;
     listening.abort();
-    Ok(())
+    Ok(ended?)
 }
 
 impl HostArgs {

@@ -355,9 +355,12 @@ fn retry(origin: &Origin<'_>, written: written::Retry) -> Result<Retry, Manifest
     }
     if let Some(cap) = &written.cap {
         retry.cap = some(cap, "retry.cap")?;
-        if retry.cap < retry.base {
-            return Err(origin.wrong_at(cap, format!("retry.cap `{}` is shorter than retry.base", cap.value)));
-        }
+    }
+    if retry.cap < retry.base
+        && let Some(at) = written.cap.as_ref().or(written.base.as_ref())
+    {
+        let problem = format!("retry.cap ({:?}) is shorter than retry.base ({:?})", retry.cap, retry.base);
+        return Err(origin.wrong_at(at, problem));
     }
     Ok(retry)
 }

@@ -16,7 +16,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -77,10 +77,9 @@ impl Admin {
     /// What `/metrics` would say now, in the OpenMetrics text format.
     pub fn metrics(&self) -> String {
         let mut text = String::new();
-        if let Ok(registry) = self.shared.registry.lock() {
-            // Writing to a string does not fail.
-            let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
-        }
+        let registry = self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
         text
     }
 

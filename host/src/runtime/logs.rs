@@ -8,6 +8,7 @@
 
 use crate::contract::{Level, LogLine};
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -35,16 +36,17 @@ pub fn to_tracing(handler: &str) -> LogSink {
             if !fields.is_empty() {
                 fields.push(' ');
             }
-            fields.push_str(name);
+            fields.push_str(&one_line(name));
             fields.push('=');
-            fields.push_str(value);
+            fields.push_str(&one_line(value));
         }
+        let message = one_line(&line.message);
         macro_rules! write_at {
             ($level:ident) => {
                 if fields.is_empty() {
-                    tracing::event!(target: "weir::handler", tracing::Level::$level, %handler, "{}", line.message)
+                    tracing::event!(target: "weir::handler", tracing::Level::$level, %handler, "{message}")
                 } else {
-                    tracing::event!(target: "weir::handler", tracing::Level::$level, %handler, %fields, "{}", line.message)
+                    tracing::event!(target: "weir::handler", tracing::Level::$level, %handler, %fields, "{message}")
                 }
             };
         }
@@ -56,6 +58,18 @@ pub fn to_tracing(handler: &str) -> LogSink {
             Level::Error => write_at!(ERROR),
         }
     })
+}
+
+/// A guest's words as one line without control characters, so that a line of its own cannot pass for one of the host's.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if char.is_control() { line.extend(char.escape_default()) } else { line.push(char) }
+    }
+    Cow::Owned(line)
 }
 
 /// One instance's output. Shared by the log import and the two streams; a guest has one thread, so the lock is never waited
@@ -309,5 +323,14 @@ mod tests {
         assert_eq!(lines[0].message, "ü".repeat(LINE_BYTES / 2));
         assert!(lines[0].fields.is_empty());
         assert_eq!(lines[1].fields, [("a".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn a_guest_cannot_forge_a_line_of_the_hosts() {
+        assert_eq!(one_line("fine, ü too"), "fine, ü too");
+        assert_eq!(
+            one_line("done\n2026 ERROR weir: all is lost\u{1b}[2J"),
+            "done\\n2026 ERROR weir: all is lost\\u{1b}[2J"
+        );
     }
 }

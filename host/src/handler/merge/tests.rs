@@ -93,7 +93,8 @@ fn each_mistake_has_one_clear_message() {
         ("  instance: hot", "n.yaml:4: instance `hot` is neither `warm` nor `fresh`"),
         ("  retry: { limit: never }", "n.yaml:4: retry.limit `never` is neither a number of retries nor `forever`"),
         ("  retry: { base: 5 }", "n.yaml:4: retry.base: `5` is no duration such as 30s, 5ms or 1h30m"),
-        ("  retry: { base: 5s, cap: 1s }", "n.yaml:4: retry.cap `1s` is shorter than retry.base"),
+        ("  retry: { base: 5s, cap: 1s }", "n.yaml:4: retry.cap (1s) is shorter than retry.base (5s)"),
+        ("  retry: { base: 1h }", "n.yaml:4: retry.cap (1000s) is shorter than retry.base (3600s)"),
         (
             "  limits: { memory: 0 }",
             "n.yaml:4: limits.memory must be more than 0; there is no way to switch a limit off",

@@ -150,8 +150,10 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
+        // Beyond its first line, what an error says is an excerpt of what was read.
         let words = source.to_string();
-        if !text.contains(&words) {
+        let words = words.lines().next().unwrap_or_default();
+        if !text.contains(words) {
             text = format!("{text}: {words}");
         }
         next = source.source();

@@ -45,6 +45,8 @@ pub(super) struct Table {
     pub(super) problems: Vec<Problem>,
     /// The first look at the directory was carried out.
     looked: bool,
+    /// Handlers whose files were too fresh to be taken at the last look.
+    settling: usize,
 }
 
 /// One file, for `/status`.
@@ -114,10 +116,11 @@ impl Handlers {
         }
     }
 
-    /// Whether every file was loaded or refused, and every watch has its first list or waits for what weir cannot help.
+    /// Whether every file, those just written included, was loaded or refused, and every watch has its first list or waits for what weir cannot help.
     pub(super) fn is_settled(&self) -> bool {
         let table = self.table();
-        let loaded = table.looked && table.files.values().all(|file| file.state != FileState::Loading);
+        let loaded =
+            table.looked && table.settling == 0 && table.files.values().all(|file| file.state != FileState::Loading);
         drop(table);
         let waits = |state: &str| state.starts_with("waiting for kind") || state.starts_with("forbidden");
         loaded && self.parts.informers.status().iter().all(|watch| watch.synced || waits(&watch.state))
@@ -151,7 +154,7 @@ impl Handlers {
                 Step::Load(found) | Step::Reload(found) => self.begin(&mut table, found),
             }
         }
-        table.looked = true;
+        (table.looked, table.settling) = (true, snapshot.settling);
     }
 
     /// Starts to load a version; one of the same file that is still loading is given up.

@@ -16,7 +16,24 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
     let file = &arguments.file;
-    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let unread = |error: &dyn std::fmt::Display| {
+        format!("{}: it cannot be read ({error}); give the path of a .wasm file", file.display())
+    };
+    let found = std::fs::metadata(file).map_err(|error| unread(&error))?;
+    if !found.is_file() {
+        return Err(unread(&"it is no regular file").into());
+    }
+    // As in the directory of handlers, the size is looked at before anything is read.
+    let limit = handler::directory::Limits::default().component_bytes;
+    if found.len() > limit {
+        return Err(format!(
+            "{}: it has {} bytes, more than the {limit} it may have; strip the component's debug information, or split it",
+            file.display(),
+            found.len()
+        )
+        .into());
+    }
+    let bytes = std::fs::read(file).map_err(|error| unread(&error))?;
     let size = bytes.len();
     super::runtime()?.block_on(async {
         let engine = Engine::new(EngineSettings::default())?;

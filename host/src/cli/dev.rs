@@ -30,6 +30,7 @@ pub(super) struct DevArgs {
 
 pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
     arguments.host.logs.start()?;
+    let settings = arguments.host.settings(true)?;
     super::runtime()?.block_on(async {
         let api = DevApi::new(Options::default());
         for file in object_files(&arguments.files)? {
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
         }
         let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)))
             .await
-            .map_err(|error| format!("--port {}: {error}", arguments.port))?;
+            .map_err(|error| format!("--port {}: {error}; choose another, or 0 for a free one", arguments.port))?;
         let url = format!("http://{}", listener.local_addr()?);
         if let Some(file) = &arguments.kubeconfig_out {
             std::fs::write(file, DevApi::kubeconfig(&url))
@@ -55,7 +56,6 @@ pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
         tracing::warn!("weir dev grants every handler what it wants; weir run grants what its manifest says");
         // Weir itself goes through the port too, so that what it sees is what kubectl sees.
         let client = cluster::plain(&url, &user_agent())?;
-        let settings = arguments.host.settings(true)?;
         let app = App::start(settings, client, format!("{url} (embedded)")).await?;
         let ended = until_signal(app, async { (&mut serving).await.map_err(std::io::Error::other).flatten() }).await;
         serving.abort();

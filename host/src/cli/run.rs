@@ -24,18 +24,38 @@ pub(super) fn user_agent() -> String {
 
 pub(super) fn run(arguments: RunArgs) -> Result<(), Box<dyn Error>> {
     arguments.host.logs.start()?;
+    // What can be seen without the cluster is said without waiting for it.
+    let settings = arguments.host.settings(false)?;
     let choice = arguments.cluster.choice();
     super::runtime()?.block_on(async {
         let cluster = choice.connect(&user_agent()).await?;
         let version = cluster.client.apiserver_version().await.map_err(|error| {
             let what = format!("talking to {} (chosen by {})", cluster.url, cluster.because);
-            format!("{what}: {}; check the address, and that you may reach it", super::chain(&error))
+            format!("{what}: {}", unanswered(&error))
         })?;
         tracing::info!(cluster = %cluster.url, because = %cluster.because, version = %version.git_version, "connected");
-        let settings = arguments.host.settings(false)?;
         let name = format!("{} ({})", cluster.url, cluster.because);
         until_signal(App::start(settings, cluster.client, name).await?, pending()).await
     })
+}
+
+/// Why the first question was not answered as a Kubernetes API would, and what to do.
+fn unanswered(error: &kube::Error) -> String {
+    match error {
+        // What is not a Kubernetes API answers with pages of its own, which kube passes on whole.
+        kube::Error::Api(status) if status.reason == "Failed to parse error data" => {
+            format!("it answered {} as no Kubernetes API would; check the address", status.code)
+        }
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
+            format!(
+                "it refused weir's credentials ({}: {}); check the user of the kubeconfig",
+                status.code, status.message
+            )
+        }
+        kube::Error::Api(status) => format!("it answered {}: {}; try again later", status.code, status.message),
+        kube::Error::SerdeError(_) => "it answers, but not as a Kubernetes API would; check the address".to_owned(),
+        other => format!("{}; check the address, and that it can be reached from here", super::chain(other)),
+    }
 }
 
 /// Runs `app` until a signal, or until `beside`, which it cannot do without, ends; then stops it in order.
@@ -58,7 +78,7 @@ pub(super) async fn until_signal(
 }
 
 impl HostArgs {
-    pub(super) fn settings(self, grant_wishes: bool) -> Result<Settings, UsageError> {
+    pub(super) fn settings(&self, grant_wishes: bool) -> Result<Settings, UsageError> {
         if !self.plugins.is_dir() {
             let plugins = self.plugins.display();
             return Err(UsageError(format!(
@@ -66,12 +86,12 @@ impl HostArgs {
             )));
         }
         Ok(Settings {
-            plugins: self.plugins,
-            namespaces: self.namespaces,
+            plugins: self.plugins.clone(),
+            namespaces: self.namespaces.clone(),
             workers: usize::from(self.workers),
             listen: self.listen,
             grace: self.grace,
-            cache_dir: self.cache_dir,
+            cache_dir: self.cache_dir.clone(),
             grant_wishes,
             instance: super::instance(),
         })

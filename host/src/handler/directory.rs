@@ -80,13 +80,15 @@ impl Default for Limits {
     }
 }
 
-/// What a directory holds. Equal snapshots hold equal contents and problems.
+/// What a directory holds. Equal snapshots hold equal contents and problems, and wait for as many files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Sorted by stem, no stem twice.
     pub files: Vec<Found>,
     /// For people, sorted by file: in the log when they appear, in `weir status` while they last.
     pub problems: Vec<Problem>,
+    /// How many handlers are not among `files` only because their files were just written: they come with a later snapshot.
+    pub settling: usize,
 }
 
 /// One handler's files, read whole. Cheap to clone.

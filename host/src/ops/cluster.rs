@@ -42,7 +42,7 @@ pub enum ClusterError {
     )]
     NoCluster(Option<PathBuf>),
     /// A kubeconfig cannot be used.
-    #[error("{file}: {source}; check the file with `kubectl --kubeconfig {file} config view`")]
+    #[error("{file}: {}; check the file with `kubectl --kubeconfig {file} config view`", first_line(.source))]
     Kubeconfig {
         /// Which file or variable.
         file: String,
@@ -60,6 +60,9 @@ pub enum ClusterError {
         /// What is wrong with it.
         source: http::uri::InvalidUri,
     },
+    /// The server's URL lacks what a client needs; from `--server`, or from a kubeconfig.
+    #[error("the server's address `{0}` is not complete; give a URL such as https://127.0.0.1:6443")]
+    Address(String),
     /// The credentials or certificates in the configuration cannot be used.
     #[error("making a client for {url}: {source}")]
     Client {
@@ -194,12 +197,22 @@ pub fn plain(url: &str, user_agent: &str) -> Result<Client, ClusterError> {
     client(Config::new(parsed), user_agent)
 }
 
+/// kube's words without the excerpt of the file that the reader of YAML appends: a kubeconfig holds secrets.
+fn first_line(error: &KubeconfigError) -> String {
+    let words = error.to_string();
+    words.lines().next().unwrap_or_default().to_owned()
+}
+
 fn client(mut config: Config, user_agent: &str) -> Result<Client, ClusterError> {
     config.default_retry = false;
     if let Ok(value) = http::HeaderValue::from_str(user_agent) {
         config.headers.push((http::header::USER_AGENT, value));
     }
     let url = config.cluster_url.to_string();
+    // kube panics at the first request to a URL without these.
+    if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) || config.cluster_url.host().is_none() {
+        return Err(ClusterError::Address(url));
+    }
     Client::try_from(config).map_err(|source| ClusterError::Client { url, source: Box::new(source) })
 }
 

@@ -25,8 +25,9 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is logged unless `--log` says otherwise: weir and its handlers from `info` up, everything else from `warn` up.
-pub const DEFAULT_FILTER: &str = "warn,weir=info,weir_devapi=info";
+/// What is logged unless `--log` says otherwise: weir and its handlers from `info` up, everything else from `warn` up. kube logs
+/// every failed connection besides reporting it to weir, which says it once itself.
+pub const DEFAULT_FILTER: &str = "warn,weir=info,weir_devapi=info,kube_client::client::builder=off";
 
 /// Starts logging. Called once, by the program.
 ///

@@ -44,7 +44,9 @@ pub enum LoadError {
     #[error("the file is empty; if it is still being written, it is read again when it changes")]
     Empty,
     /// More bytes than a component may have.
-    #[error("the file has {bytes} bytes, more than the {limit} that a component may have")]
+    #[error(
+        "the file has {bytes} bytes, more than the {limit} that a component may have; strip its debug information, or split it"
+    )]
     TooLarge {
         /// What it has.
         bytes: usize,
@@ -252,7 +254,9 @@ fn check_header(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
         {
             Err(LoadError::NotWasm("it is WebAssembly as text; make it binary with `wasm-tools parse`".into()))
         }
-        _ => Err(LoadError::NotWasm("it does not begin like one (`\\0asm`)".into())),
+        _ => Err(LoadError::NotWasm(
+            "it does not begin like one (`\\0asm`); build one with an SDK, for the target wasm32-wasip2".into(),
+        )),
     }
 }
 

@@ -119,7 +119,7 @@ impl Reader {
         let listing = match self.list() {
             Ok(listing) => listing,
             Err(problem) => {
-                let snapshot = Snapshot { files: self.last.files.clone(), problems: vec![problem] };
+                let snapshot = Snapshot { files: self.last.files.clone(), problems: vec![problem], settling: 0 };
                 return Look { snapshot, unsettled: false, listed: false };
             }
         };
@@ -133,7 +133,7 @@ impl Reader {
 
         // Those that were there are looked at even if they are not listed: a file is gone only once it stays away.
         let stems: BTreeSet<_> = components.into_iter().chain(self.pairs.keys().cloned()).collect();
-        let mut unsettled = false;
+        let (mut unsettled, mut settling) = (false, 0);
         let mut held: u64 = self.pairs.values().map(Pair::len).sum();
         let mut files = Vec::new();
         for stem in stems {
@@ -141,7 +141,9 @@ impl Reader {
             held -= pair.len();
             let left = self.limits.total_bytes.saturating_sub(held);
             let found = pair.look(&self.dir, &stem, &self.limits, left, placed, moment);
-            unsettled |= pair.component.moves() || pair.manifest.moves();
+            let moves = pair.component.moves() || pair.manifest.moves();
+            unsettled |= moves;
+            settling += usize::from(moves && found.is_none());
             problems.extend(pair.component.problem.iter().chain(&pair.manifest.problem).cloned());
             files.extend(found);
             if !pair.component.gone() {
@@ -152,7 +154,7 @@ impl Reader {
             }
         }
         problems.sort();
-        self.last = Snapshot { files, problems };
+        self.last = Snapshot { files, problems, settling };
         Look { snapshot: self.last.clone(), unsettled, listed: true }
     }
 

@@ -81,6 +81,19 @@ fn a_scan_finds_components_with_the_yaml_beside_them_and_their_hashes() {
 }
 
 #[test]
+fn a_handler_too_fresh_to_be_taken_is_counted_until_it_is() {
+    let mut desk = Desk::new(Limits::default());
+    desk.write("a.wasm", "one");
+    assert_eq!(desk.look().snapshot.settling, 1);
+    let taken = desk.settled().snapshot;
+    assert_eq!((taken.files.len(), taken.settling), (1, 0));
+    // What it held before stands for it while it moves again.
+    desk.write("a.wasm", "other");
+    let moving = desk.look();
+    assert!(moving.unsettled && moving.snapshot.settling == 0);
+}
+
+#[test]
 fn hidden_and_temporary_files_and_subdirectories_are_ignored() {
     let desk = Desk::new(Limits::default());
     for name in [".a.wasm", ".~a.wasm", "#a.wasm", "~a.wasm", "a.wasm.tmp", "a.wasm~", "a.tmp", "notes.txt", "wasm"] {

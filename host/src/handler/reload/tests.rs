@@ -12,7 +12,7 @@ fn found(stem: &str, digest: &str, manifest: Option<&str>) -> Found {
 }
 
 fn snapshot(files: &[Found]) -> Snapshot {
-    Snapshot { files: files.to_vec(), problems: Vec::new() }
+    Snapshot { files: files.to_vec(), problems: Vec::new(), settling: 0 }
 }
 
 fn loaded<const N: usize>(entries: [(&str, Loaded); N]) -> BTreeMap<String, Loaded> {

@@ -1,7 +1,7 @@
 //! What `cluster.get` and `cluster.list-page` answer: the caches of the kinds a handler declared and was granted.
 //!
 //! Promises: an answer comes from memory, at once; a kind that was not declared, or not granted, is denied with the lines to
-//! add; a page never holds more than [`MAX_PAGE`] objects; paging by key neither repeats nor skips an object that stays.
+//! add; a page never holds more than [`MAX_PAGE`] objects or, but for its first, [`MAX_PAGE_BYTES`]; paging by key neither repeats nor skips an object that stays.
 
 use crate::{
     contract::{ObjectRef, Page, Query, ReadError},
@@ -15,6 +15,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Objects in one page unless the query says fewer.
 const MAX_PAGE: usize = 500;
+
+/// Bytes of one page, about: the object that reaches it is the page's last. A quarter of the default `limits.readBytes`.
+const MAX_PAGE_BYTES: usize = 4 << 20;
 
 /// One declared and granted kind.
 struct Readable {
@@ -107,11 +110,18 @@ impl ReadSet {
             .filter(|object| query.continue_token.as_ref().is_none_or(|last| object.key().to_string() > *last))
             .filter(|object| labels_match(&labels, object) && fields_match(&fields, object))
             .collect();
-        objects.sort_by_key(|object| object.key().to_string());
-        let more = objects.len() > limit;
-        objects.truncate(limit);
-        let continue_token = if more { objects.last().map(|last| last.key().to_string()) } else { None };
-        let items = objects.iter().map(text).collect::<Result<_, _>>()?;
+        objects.sort_by_cached_key(|object| object.key().to_string());
+        let (mut items, mut bytes, mut last) = (Vec::new(), 0, None);
+        let mut rest = objects.iter();
+        for object in rest.by_ref() {
+            bytes += object.json().len();
+            items.push(text(object)?);
+            last = Some(object.key());
+            if items.len() == limit || bytes >= MAX_PAGE_BYTES {
+                break;
+            }
+        }
+        let continue_token = if rest.next().is_some() { last.map(ToString::to_string) } else { None };
         Ok(Page { items, continue_token })
     }
 

@@ -156,8 +156,10 @@ impl App {
 }
 
 impl Drop for App {
+    /// Without waiting for anything; after [`App::stop`] there is nothing left to end.
     fn drop(&mut self) {
         self.stop.cancel();
+        self.handlers.remove_all();
         self.silence.cancel();
     }
 }

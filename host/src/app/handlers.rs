@@ -132,6 +132,11 @@ impl Handlers {
         join_all(lanes.iter().map(|lane| lane.drain(grace))).await;
     }
 
+    /// Ends every call and subscription at once.
+    pub(super) fn remove_all(&self) {
+        self.table().lanes.values().for_each(|place| place.lane.remove());
+    }
+
     fn carry_out(self: &Arc<Self>, snapshot: &Snapshot) {
         let mut table = self.table();
         for problem in snapshot.problems.iter().filter(|problem| !table.problems.contains(problem)) {

@@ -39,4 +39,5 @@ async fn on(on: On, name: &str, scenario: impl AsyncFnOnce(World)) {
 
 scenarios! {
     nodes_are_annotated_before_during_and_after_start,
+    two_files_want_one_name_and_the_first_keeps_it,
 }

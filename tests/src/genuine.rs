@@ -197,12 +197,12 @@ impl Genuine {
 
     /// An admin's client, with kube's defaults.
     pub async fn client(&self) -> kube::Client {
-        client(&self.kubeconfig()).await
+        client(&self.kubeconfig(), "scenario").await
     }
 
-    /// An admin's client that leads through a proxy.
+    /// weir's client, an admin's, which leads through a proxy. As in production it does not retry by itself.
     pub async fn client_through(&self, proxy: &Proxy) -> kube::Client {
-        client(&self.kubeconfig_through(proxy)).await
+        client(&self.kubeconfig_through(proxy), "weir/test").await
     }
 
     /// What the server received so far, oldest first; a request is in it when its answer is complete, which can be a
@@ -338,10 +338,13 @@ async fn run_server(
     }
 }
 
-async fn client(kubeconfig: &Path) -> kube::Client {
+async fn client(kubeconfig: &Path, user_agent: &'static str) -> kube::Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("reading the kubeconfig");
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    kube::Client::try_from(config.expect("a kubeconfig just written")).expect("making a client")
+    let mut config = config.expect("a kubeconfig just written");
+    config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(user_agent)));
+    kube::Client::try_from(config).expect("making a client")
 }
 
 fn address_of(url: &str) -> SocketAddr {

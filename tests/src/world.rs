@@ -7,6 +7,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the scenario, where it stands")]
 
+mod objects;
+
+pub use objects::{CONFIG_MAPS, config_map, granted};
+
 use crate::{
     genuine::{self, Genuine},
     proxy::Proxy,

@@ -15,8 +15,9 @@ use kube::core::Status;
 /// What a message about a creation begins with if the object in the way is on its way out
 /// (`k8s.io/apiserver/pkg/registry/generic/registry/store.go`, `Create`).
 const BEING_DELETED: &str = "object is being deleted";
-/// What a failed precondition of a deletion says (`k8s.io/apiserver/pkg/storage/interfaces.go`, `Preconditions.Check`).
-const OTHER_UID: &str = "UID in precondition";
+/// What a failed precondition of a deletion says: seen at the storage, or before it (`k8s.io/apiserver/pkg/storage/interfaces.go`,
+/// `Preconditions.Check`; `k8s.io/apiserver/pkg/registry/rest/delete.go`, `BeforeDelete`).
+const OTHER_UID: [&str; 2] = ["UID in precondition", "UID in the precondition"];
 /// The reason in the causes of a server-side apply that others object to.
 const MANAGER_CONFLICT: &str = "FieldManagerConflict";
 /// The reason in the causes of a creation in a namespace that is going away.
@@ -91,7 +92,11 @@ pub(super) fn judge(asked: Asked<'_>, refusal: &Refusal) -> Verdict {
         }
         409 if own => raced(),
         // Whoever wanted that incarnation gone has what it wanted.
-        409 if matches!(what, What::Delete { uid: Some(_), .. }) && status.message.contains(OTHER_UID) => Verdict::Done,
+        409 if matches!(what, What::Delete { uid: Some(_), .. })
+            && OTHER_UID.iter().any(|words| status.message.contains(words)) =>
+        {
+            Verdict::Done
+        }
         409 => Verdict::Failed(Class::Handler),
         422 if is_about_uid(status) && own => raced(),
         422 if is_about_uid(status) => Verdict::Failed(Class::Handler),

@@ -119,11 +119,19 @@ impl Handlers {
     /// Whether every file, those just written included, was loaded or refused, and every watch has its first list or waits for what weir cannot help.
     pub(super) fn is_settled(&self) -> bool {
         let table = self.table();
-        let loaded =
-            table.looked && table.settling == 0 && table.files.values().all(|file| file.state != FileState::Loading);
+        let (looked, loading, waiting) = {
+            let any = |is: fn(&FileState) -> bool| table.files.values().any(|file| is(&file.state));
+            let waiting = any(|state| matches!(state, FileState::Waiting { .. }));
+            (table.looked && table.settling == 0, any(|state| *state == FileState::Loading), waiting)
+        };
         drop(table);
-        let waits = |state: &str| state.starts_with("waiting for kind") || state.starts_with("forbidden");
-        loaded && self.parts.informers.status().iter().all(|watch| watch.synced || waits(&watch.state))
+        let beyond_help = |state: &str| state.starts_with("waiting for kind") || state.starts_with("forbidden");
+        let watches = self.parts.informers.status();
+        // A file that waits although every watch has its list is about to run: what is created before it does would be told as
+        // one that was there at the start.
+        let stuck = watches.iter().any(|watch| beyond_help(&watch.state));
+        let settled = watches.iter().all(|watch| watch.synced || beyond_help(&watch.state));
+        looked && !loading && (!waiting || stuck) && settled
     }
 
     /// Drains every lane, all at once, within `grace`.

@@ -169,7 +169,7 @@ async fn ready(directory: &Path) -> bool {
         return false;
     }
     let request = http::Request::get("/readyz").body(Vec::new()).expect("a constant request");
-    client(&directory.join("kubeconfig")).await.request_text(request).await.is_ok()
+    client(&directory.join("kubeconfig"), "scenario").await.request_text(request).await.is_ok()
 }
 
 fn kubeconfig(url: &str, ca: &Path) -> String {

@@ -38,6 +38,25 @@ async fn on(on: On, name: &str, scenario: impl AsyncFnOnce(World)) {
 }
 
 scenarios! {
+    a_broken_replacement_leaves_the_old_one_running,
+    a_changed_manifest_takes_effect,
+    a_component_is_replaced_under_a_stream_of_changes,
+    a_deletion_is_bound_to_the_uid,
+    a_dry_run_sends_everything_and_changes_nothing,
+    a_handler_put_back_goes_on_from_there,
+    a_hostile_guest_hurts_only_itself,
+    a_json_patch_whose_test_fails_is_computed_anew,
+    a_new_build_is_given_what_the_old_one_gave_up,
+    a_status_is_set_through_the_status_subresource,
+    an_emitted_note_is_an_event_about_the_object,
+    creating_what_exists_is_done,
     nodes_are_annotated_before_during_and_after_start,
+    other_objects_are_read_page_by_page_as_granted,
+    the_api_being_away_is_no_failure_of_a_handler,
+    the_handlers_own_write_does_not_wake_it,
     two_files_want_one_name_and_the_first_keeps_it,
+    what_cannot_be_helped_is_given_up_at_once,
+    what_is_applied_is_owned_and_an_owner_in_the_way_is_named,
+    what_is_not_granted_is_not_sent_and_the_lines_to_add_are_named,
+    what_keeps_failing_is_called_within_its_limit_then_given_up,
 }

@@ -123,6 +123,9 @@ fn a_condition_on_another_objects_uid_that_fails_is_the_handlers_failure() {
 fn deleting_another_object_is_done_when_that_uid_is_gone() {
     let uid = answer(409, "Conflict", "Precondition failed: UID in precondition: u9, UID in object meta: u2", named());
     assert_eq!(verdict("delete other", &uid), Verdict::Done);
+    let words =
+        "the UID in the precondition (u9) does not match the UID in record (u2). The object might have been recreated";
+    assert_eq!(verdict("delete other", &answer(409, "Conflict", words, named())), Verdict::Done);
     assert_eq!(verdict("delete other", &answer(404, "NotFound", "", named())), Verdict::Done);
 }
 

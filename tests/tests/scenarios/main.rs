@@ -38,5 +38,9 @@ async fn on(on: On, name: &str, scenario: impl AsyncFnOnce(World)) {
 }
 
 scenarios! {
+    a_deletion_is_told_once_with_the_last_state,
+    leaving_a_label_selector_is_left_and_coming_back_added,
     nodes_are_annotated_before_during_and_after_start,
+    those_there_before_are_initial_and_later_ones_added,
+    what_changed_while_the_watch_was_cut_is_told,
 }

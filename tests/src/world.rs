@@ -33,6 +33,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The namespace of what is watched; what the `recorder` guest records is in `default`.
+pub const WATCHED: &str = "watched";
+
 /// Which API a scenario runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
@@ -54,7 +57,7 @@ pub struct World {
 }
 
 enum Api {
-    Embedded { api: DevApi, url: String, server: JoinHandle<()> },
+    Embedded { api: DevApi, proxy: Proxy, server: JoinHandle<()> },
     Genuine { server: Box<Genuine>, proxy: Proxy },
 }
 
@@ -71,6 +74,8 @@ pub struct Request {
     pub user_agent: String,
     /// Empty if none.
     pub content_type: String,
+    /// In which form the answer was wanted.
+    pub accept: String,
     /// The body of a write; empty if it was none.
     pub body: String,
     /// The answer's code; 0 if there was none.
@@ -88,15 +93,15 @@ impl World {
             On::Embedded => {
                 let api = DevApi::new(Options::default());
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let url = format!("http://{}", listener.local_addr().unwrap());
+                let address = listener.local_addr().unwrap();
                 let serving = api.clone();
                 let server = tokio::spawn(async move {
                     if let Err(error) = serving.serve(listener).await {
                         eprintln!("the embedded API ended: {error}");
                     }
                 });
-                let client = plain_client(&url, "scenario");
-                (Api::Embedded { api, url, server }, client)
+                let client = plain_client(&format!("http://{address}"), "scenario");
+                (Api::Embedded { api, proxy: Proxy::start(address).await, server }, client)
             }
             On::Genuine => {
                 let server = Genuine::start(name).await?;
@@ -148,7 +153,7 @@ impl World {
     /// Starts weir and does not wait.
     pub async fn begin(&mut self, namespaces: &[&str]) {
         let client = match &self.api {
-            Api::Embedded { url, .. } => plain_client(url, "weir/test"),
+            Api::Embedded { proxy, .. } => plain_client(&format!("http://{}", proxy.address()), "weir/test"),
             Api::Genuine { server, proxy } => server.client_through(proxy).await,
         };
         let settings = Settings {
@@ -212,15 +217,7 @@ impl World {
 
     /// Waits until `look` finds something.
     pub async fn eventually<T>(&self, what: impl Display, look: impl AsyncFn() -> Option<T>) -> T {
-        let found = timeout(PATIENCE, async {
-            loop {
-                if let Some(found) = look().await {
-                    return found;
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        });
-        match found.await {
+        match timeout(PATIENCE, until(look)).await {
             Ok(found) => found,
             Err(_) => {
                 let status = self.weir.as_ref().map(|app| app.admin().status()).unwrap_or_default();
@@ -247,20 +244,37 @@ impl World {
         panic!("weir does not come to rest: {:#}", self.status());
     }
 
-    /// Cuts every watch that is open, and every other connection of weir's that is in use.
+    /// Cuts every connection of weir's that is open, watches and all. New ones are served.
     pub fn cut(&self) {
+        self.proxy().cut();
+    }
+
+    /// Cuts every connection of weir's, and refuses new ones until [`World::reconnect`]. The scenario's own client goes on.
+    pub fn disconnect(&self) {
+        self.proxy().refuse(true);
+        self.proxy().cut();
+    }
+
+    /// Ends [`World::disconnect`].
+    pub fn reconnect(&self) {
+        self.proxy().refuse(false);
+    }
+
+    /// What weir reaches the API through.
+    fn proxy(&self) -> &Proxy {
         match &self.api {
-            Api::Embedded { api, .. } => api.faults().cut_watches("/"),
-            Api::Genuine { proxy, .. } => proxy.cut(),
+            Api::Embedded { proxy, .. } | Api::Genuine { proxy, .. } => proxy,
         }
     }
 
-    /// Every request received so far.
+    /// Every request received so far, whose answer has ended; a watch, as soon as it was let in.
     pub fn requests(&self) -> Vec<Request> {
         match &self.api {
             Api::Embedded { api, .. } => api.requests().iter().map(Request::from_embedded).collect(),
             Api::Genuine { server, .. } => {
-                server.requests().iter().filter(|request| !request.started).map(Request::from_genuine).collect()
+                // A watch that was let in has two lines: when it began and when it ended.
+                let ended = |it: &genuine::Request| it.query.contains("watch=") && !it.started && it.code == 200;
+                server.requests().iter().filter(|request| !ended(request)).map(Request::from_genuine).collect()
             }
         }
     }
@@ -338,6 +352,76 @@ impl World {
         let text = |record: &Value, key: &str| record[key].as_str().unwrap_or_default().to_owned();
         self.records(prefix).await.iter().map(|it| format!("{} {}", text(it, "name"), text(it, "change"))).collect()
     }
+
+    /// Installs the `recorder` guest as handler `name`, which records under its name what one watch tells it. `watch` is the watch;
+    /// its name, apiVersion and kind are those of ConfigMaps in [`WATCHED`] unless it says otherwise.
+    pub fn record(&self, name: &str, watch: &Value) {
+        let mut whole = json!({ "name": "watched", "apiVersion": "v1", "kind": "ConfigMap" });
+        if watch.get("kind").is_none() && watch.get("namespaces").is_none() {
+            whole["namespaces"] = json!([WATCHED]);
+        }
+        whole.as_object_mut().unwrap().extend(watch.as_object().cloned().unwrap_or_default());
+        let spec = json!({
+            "watches": [whole],
+            "settings": { "prefix": name },
+            "grants": { "write": [{ "apiVersion": "v1", "kind": "ConfigMap", "actions": ["create"] }] },
+            // One after the other, so that the records are in the order of the calls.
+            "workers": 1,
+        });
+        // JSON is YAML.
+        let document = json!({ "apiVersion": "weir.dev/v1alpha1", "kind": "Handler", "spec": spec });
+        self.install(name, "recorder", &document.to_string());
+    }
+
+    /// Waits until the recorder was told as much as this, as `NAME CHANGE` lines, and weir is quiet; then it must be exactly this. The
+    /// order of each object's lines counts; there is none between objects.
+    pub async fn expect_told(&self, prefix: &str, expected: &[&str]) {
+        let enough = async || (self.told(prefix).await.len() >= expected.len()).then_some(());
+        // What is missing is told below.
+        if timeout(PATIENCE, until(enough)).await.is_ok() {
+            self.quiet().await;
+        }
+        let object = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        let mut told = self.told(prefix).await;
+        told.sort_by_key(|line| object(line));
+        let mut expected = expected.to_vec();
+        expected.sort_by_key(|line| object(line));
+        assert_eq!(told, expected, "what {prefix} was told; weir's status: {:#}", self.status());
+    }
+
+    /// Creates the namespace [`WATCHED`], where [`World::record`] watches ConfigMaps.
+    pub async fn watched_namespace(&self) {
+        self.namespace(WATCHED).await;
+    }
+
+    /// Creates a namespace.
+    pub async fn namespace(&self, name: &str) {
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.create("/api/v1/namespaces", namespace).await;
+    }
+
+    /// Creates a ConfigMap in [`WATCHED`] with one key, `said`, and labels.
+    pub async fn config_map(&self, name: &str, said: &str, labels: Value) -> Value {
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels }, "data": { "said": said },
+        });
+        self.create(&format!("/api/v1/namespaces/{WATCHED}/configmaps"), object).await
+    }
+}
+
+/// Looks again and again until something is found.
+async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The path of a ConfigMap in [`WATCHED`].
+pub fn config_map_path(name: &str) -> String {
+    format!("/api/v1/namespaces/{WATCHED}/configmaps/{name}")
 }
 
 impl Drop for World {
@@ -360,6 +444,7 @@ impl Request {
             query: received.query.clone(),
             user_agent: header("user-agent"),
             content_type: header("content-type"),
+            accept: header("accept"),
             body: String::from_utf8_lossy(&received.body).into_owned(),
             status: received.status.unwrap_or(0),
         }
@@ -372,8 +457,9 @@ impl Request {
             query: request.query.clone(),
             user_agent: request.user_agent.clone(),
             content_type: request.content_type.clone(),
+            accept: request.accept.clone(),
             body: request.body.clone(),
-            status: request.code,
+            status: if request.started { 200 } else { request.code },
         }
     }
 }

@@ -1,0 +1,44 @@
+//! A handler of a custom resource may be there before its definition: weir waits for it, visibly, and watches it once it is
+//! served. When the definition goes, its objects are told as deleted, and weir waits again.
+
+use serde_json::{Value, json};
+use weir_tests::world::World;
+
+pub(crate) async fn run(mut world: World) {
+    world.record("calls", &json!({ "apiVersion": "example.org/v1", "kind": "Widget" }));
+    world.run().await;
+    state(&world, "waiting for kind").await;
+
+    let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
+    let names = json!({ "plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList" });
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "widgets.example.org" },
+        "spec": { "group": "example.org", "scope": "Namespaced", "names": names, "versions": [version] },
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    world.create(definitions, definition).await;
+    state(&world, "synced").await;
+    let widget = json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w" }, "spec": { "size": 1 } });
+    world.create("/apis/example.org/v1/namespaces/default/widgets", widget).await;
+    world.expect_told("calls", &["w added"]).await;
+
+    world.delete(&format!("{definitions}/widgets.example.org")).await;
+    world.expect_told("calls", &["w added", "w deleted"]).await;
+    state(&world, "waiting for kind").await;
+    let record = &world.records("calls").await[1];
+    let last: Value = serde_json::from_str(record["object"].as_str().unwrap()).unwrap();
+    assert_eq!(last["spec"]["size"], 1, "a deletion is told with the last state");
+    world.stop().await;
+}
+
+/// Waits until the watch of Widgets is in this state.
+async fn state(world: &World, wanted: &str) {
+    world
+        .eventually(format!("the watch of Widgets is `{wanted}`"), async || {
+            let status = world.status();
+            let watch = status["watches"].as_array()?.iter().find(|watch| watch["kind"] == "Widget")?.clone();
+            watch["state"].as_str()?.starts_with(wanted).then_some(())
+        })
+        .await;
+}

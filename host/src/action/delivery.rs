@@ -64,7 +64,7 @@ impl<'a> Delivery<'a> {
                 Err((class, _)) => name(class),
             };
             step.actions.iter().for_each(|action| self.executor.count(action, outcome));
-            taken.map_err(|(class, why)| (class, format!("{} on {}: {why}", step.actions.join(" and "), step.key)))?;
+            taken.map_err(|(class, why)| (class, format!("{} on {}: {why}", words(&step.actions), step.key)))?;
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl<'a> Delivery<'a> {
         if self.executor.deps.manifest.dry_run {
             tracing::info!(
                 handler = self.executor.deps.manifest.name,
-                action = step.actions.join(" and "),
+                action = words(&step.actions),
                 object = %step.key,
                 "dry run: the API would accept it; nothing was changed"
             );
@@ -329,6 +329,17 @@ fn unresolved(error: ResolveError) -> Stop {
             (class, format!("{text}: {why}"))
         }
     }
+}
+
+/// The names of a step's actions, each once however many were coalesced.
+fn words(actions: &[&'static str]) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for action in actions {
+        if !words.contains(action) {
+            words.push(action);
+        }
+    }
+    words.join(" and ")
 }
 
 #[cfg(test)]

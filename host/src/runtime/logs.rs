@@ -32,15 +32,20 @@ pub fn to_tracing(handler: &str) -> LogSink {
     Arc::new(move |line: &LogLine| {
         // Tracing's field names are fixed at compile time; a handler's are not, so they are one text.
         let mut fields = String::new();
+        // Lines of the `log` action come here without having been cut.
         for (name, value) in &line.fields {
+            let room = LINE_BYTES.saturating_sub(fields.len());
+            if room == 0 {
+                break;
+            }
             if !fields.is_empty() {
                 fields.push(' ');
             }
-            fields.push_str(&one_line(name));
+            fields.push_str(&one_line(cut(name, room)));
             fields.push('=');
-            fields.push_str(&one_line(value));
+            fields.push_str(&one_line(cut(value, room)));
         }
-        let message = one_line(&line.message);
+        let message = one_line(cut(&line.message, LINE_BYTES));
         macro_rules! write_at {
             ($level:ident) => {
                 if fields.is_empty() {

@@ -303,3 +303,8 @@ async fn the_own_object_in_another_version_of_its_group_is_no_echo() {
     assert_eq!(script.requests()[0].body["metadata"]["uid"], "u1");
     assert!(applied.own[0].object.is_none());
 }
+
+#[test]
+fn coalesced_actions_are_named_once() {
+    assert_eq!(words(&["annotate", "annotate", "label"]), "annotate and label");
+}

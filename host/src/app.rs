@@ -12,7 +12,10 @@ mod status;
 
 use crate::{
     action::ActionMetrics,
-    dispatch::DispatchMetrics,
+    dispatch::{
+        DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, DispatchMetrics, OpenError, Store, StoreMetrics,
+        StoreSettings, Sync,
+    },
     handler::directory,
     kinds::Kinds,
     ops::admin::{self, Admin},
@@ -46,10 +49,25 @@ pub struct Settings {
     pub grace: Duration,
     /// Where compiled code is kept. None: nowhere.
     pub cache_dir: Option<PathBuf>,
+    /// Where ledgers and dead letters are kept. None: in memory, and a restart begins with `initial`.
+    pub state: Option<StateSettings>,
     /// Grant every handler what it wants: `weir dev`.
     pub grant_wishes: bool,
     /// Which process reports Events: the pod's name, or the host's.
     pub instance: String,
+}
+
+/// Where ledgers and dead letters are kept, and how.
+#[derive(Debug, Clone)]
+pub struct StateSettings {
+    /// The directory; made if it is not there.
+    pub dir: PathBuf,
+    /// Whether each write is forced to the disk before weir goes on; else that happens every second. Default: no.
+    pub always_synced: bool,
+    /// What the directory may take on disk, in bytes; default 4 GiB.
+    pub max_bytes: u64,
+    /// What one table keeps in memory, in bytes; default 8 MiB.
+    pub memtable_bytes: u64,
 }
 
 /// Why weir did not start.
@@ -63,9 +81,32 @@ pub enum AppError {
         /// What is wrong.
         source: std::io::Error,
     },
+    /// The state directory cannot be had.
+    #[error(transparent)]
+    State(#[from] OpenError),
     /// The WebAssembly engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl StateSettings {
+    /// The defaults, for this directory.
+    pub fn new(dir: impl Into<PathBuf>) -> StateSettings {
+        StateSettings {
+            dir: dir.into(),
+            always_synced: false,
+            max_bytes: DEFAULT_MAX_STATE_BYTES,
+            memtable_bytes: DEFAULT_MEMTABLE_BYTES,
+        }
+    }
+}
+
+impl From<StateSettings> for StoreSettings {
+    fn from(settings: StateSettings) -> StoreSettings {
+        let StateSettings { dir, always_synced, max_bytes, memtable_bytes } = settings;
+        let sync = if always_synced { Sync::Always } else { Sync::EverySecond };
+        StoreSettings { dir, sync, max_bytes, memtable_bytes }
+    }
 }
 
 /// A running weir. Dropping it without [`App::stop`] cuts everything off.
@@ -73,6 +114,7 @@ pub struct App {
     admin: Admin,
     address: SocketAddr,
     handlers: Arc<Handlers>,
+    store: Option<Store>,
     tasks: TaskTracker,
     /// Ends the watches and the loading of handlers.
     stop: CancellationToken,
@@ -99,6 +141,7 @@ impl App {
         let (tasks, stop, silence) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let mut registry = Registry::default();
         engine.metrics().register(&mut registry);
+        let store = keep(settings.state.clone(), StoreMetrics::register(&mut registry)).await?;
         let kinds = Kinds::new(client.clone());
         let informers = Informers::new(
             client.clone(),
@@ -115,6 +158,7 @@ impl App {
             informers,
             queues: QueueMetrics::register(&mut registry),
             dispatch: DispatchMetrics::register(&mut registry),
+            store: store.clone(),
             actions: ActionMetrics::register(&mut registry),
             loads: LoadMetrics::register(&mut registry),
             tasks: tasks.clone(),
@@ -130,7 +174,7 @@ impl App {
         let snapshots = directory::watch(&settings.plugins, directory::Limits::default(), &tasks, stop.clone()).await;
         tasks.spawn(handlers.clone().follow(snapshots));
         tasks.spawn(become_ready(admin.clone(), handlers.clone(), stop.clone()));
-        Ok(App { admin, address, handlers, tasks, stop, silence, grace: settings.grace })
+        Ok(App { admin, address, handlers, store, tasks, stop, silence, grace: settings.grace })
     }
 
     /// Where the admin port listens.
@@ -151,6 +195,10 @@ impl App {
         self.silence.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(store) = self.store.clone() {
+            // The last group is written and forced to disk; only a panic would be an error, and it is logged there.
+            let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        }
         tracing::info!("weir has ended");
     }
 }
@@ -162,6 +210,22 @@ impl Drop for App {
         self.handlers.remove_all();
         self.silence.cancel();
     }
+}
+
+/// Opens the state directory, or says what it means to have none.
+async fn keep(settings: Option<StateSettings>, metrics: StoreMetrics) -> Result<Option<Store>, AppError> {
+    let Some(settings) = settings else {
+        tracing::warn!(
+            "without --state-dir nothing is remembered when weir stops: after a restart every object is `initial` again, deletions that happened meanwhile are \
+             never told, and timers and dead letters are lost"
+        );
+        return Ok(None);
+    };
+    let dir = settings.dir.clone();
+    // Reading blocks. A panic there is told as what it is: the directory could not be opened.
+    let opened = tokio::task::spawn_blocking(move || Store::open(settings.into(), metrics)).await;
+    let opened = opened.unwrap_or_else(|panic| Err(OpenError::Directory { dir, source: std::io::Error::other(panic) }));
+    Ok(Some(opened?))
 }
 
 async fn serve(admin: Admin, listener: TcpListener, silence: CancellationToken) {

@@ -6,6 +6,7 @@
 mod check;
 mod dev;
 mod run;
+mod state;
 mod status;
 
 use crate::ops::{
@@ -92,6 +93,8 @@ struct HostArgs {
     /// Directory for compiled components; private to this user. Default: none, compile at each start
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    state: state::StateArgs,
     #[command(flatten)]
     logs: LogArgs,
 }

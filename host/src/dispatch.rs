@@ -8,7 +8,7 @@
 //! - **A handler hurts only itself.** Lanes share nothing but the informers, which never wait for a lane.
 //! - **Reload keeps the lane.** Queue, backoff and ledger outlive the component, which is swapped between two calls.
 //!
-//! Not promised: every intermediate state; any order between objects; exactly once. In this version nothing here survives the process.
+//! Not promised: every intermediate state; any order between objects; exactly once. Without a state directory nothing here survives the process.
 
 mod baseline;
 mod book;
@@ -24,6 +24,7 @@ mod metrics;
 mod outcome;
 mod settle;
 mod status;
+mod store;
 mod worker;
 mod world;
 
@@ -36,6 +37,10 @@ pub use ledger::{Entry, First, Ledger, Standing, Text, Timer, WatchRecord};
 pub use metrics::DispatchMetrics;
 pub use outcome::{Attempt, Cause, CauseClass, Outcome, Pace, Retry, judge};
 pub use status::{LaneState, LaneStatus, LedgerStatus, LetterStatus, MAX_LETTERS_SHOWN, QueueStatus};
+pub use store::{
+    DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, Offline, OpenError, Store, StoreMetrics, StoreSettings,
+    StoreStatus, Sync, Trouble,
+};
 pub use world::{FIRST_ABSENCE, LONGEST_ABSENCE, LONGEST_ASKED_ABSENCE};
 
 #[cfg(test)]

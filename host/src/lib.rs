@@ -14,7 +14,7 @@
 //! | [`app`] | the composition root, which wires all of the above |
 //! | [`cli`] | the command line |
 //!
-//! [`contract`], [`kinds`] and [`selector`] are words that every room may use. `ARCHITECTURE.md` is the map, with what must stay
+//! [`contract`], [`kinds`] and [`selector`] are words that every room may use, [`failpoint`] places where tests may end the process. `ARCHITECTURE.md` is the map, with what must stay
 //! true and the tests that hold it.
 //!
 //! This library is what the program, its tests and its benchmarks are made of. It is not a stable interface for others: that is
@@ -25,6 +25,7 @@ pub mod app;
 pub mod cli;
 pub mod contract;
 pub mod dispatch;
+pub mod failpoint;
 pub mod handler;
 pub mod kinds;
 pub mod ops;

@@ -213,6 +213,7 @@ async fn shows(api: &DevApi, description: &str, part: &str) {
         listen: "127.0.0.1:0".parse().unwrap(),
         grace: Duration::from_secs(5),
         cache_dir: None,
+        state: None,
         grant_wishes: false,
         instance: "test".into(),
     };

@@ -16,13 +16,14 @@ use std::{
 mod source;
 
 /// Plain words that every room may use, except those that know nothing of ours.
-const WORDS: &[&str] = &["contract", "kinds", "selector", "handler::manifest"];
+const WORDS: &[&str] = &["contract", "kinds", "selector", "failpoint", "handler::manifest"];
 
 /// Which rooms a room may name beside itself and the [`WORDS`]. A room that is not listed fails, so that its place is decided.
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("contract", &[], "a word others build on"),
     ("kinds", &[], "a word others build on"),
     ("selector", &[], "a word others build on"),
+    ("failpoint", &[], "a word for tests"),
     ("handler", &[], "what handlers there are is known without watching, calling or acting"),
     ("watch", &[], "an informer serves whoever asks and knows none of them"),
     ("queue", &[], "a workqueue of anything"),
@@ -52,6 +53,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("tokio::spawn", SPAWNERS, "every task ends in order, so few start one"),
     ("tokio::task::spawn", SPAWNERS, "every task ends in order, so few start one"),
     ("tokio_util::task::TaskTracker", SPAWNERS, "every task ends in order, so few start one"),
+    ("fjall", &["dispatch::store"], "another store would be another `disk`, nothing more"),
     ("std::env", &["cli", "main"], "nothing reads the environment after `cli`"),
     ("weir_devapi", &["cli", "app"], "the embedded API is one cluster among others"),
 ];

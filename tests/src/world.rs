@@ -162,6 +162,7 @@ impl World {
             listen: "127.0.0.1:0".parse().unwrap(),
             grace: Duration::from_secs(10),
             cache_dir: None,
+            state: None,
             grant_wishes: false,
             instance: "weir-test".to_owned(),
         };

@@ -4,6 +4,7 @@
 //! [`MAX_ANSWER`], and every way in which no answer comes has a [`Class`]. The client must be one without retry.
 
 use super::{Class, answer::Refusal, syntax};
+use crate::failpoint;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -33,8 +34,12 @@ pub(super) type NoAnswer = (Class, String);
 
 /// Sends once.
 pub(super) async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Answer, NoAnswer> {
+    let writes = request.method() != http::Method::GET;
     let exchange = async {
         let response = client.send(request.map(Body::from)).await.map_err(|error| unsent(&error))?;
+        if writes {
+            failpoint::reach("sent");
+        }
         let (head, body) = response.into_parts();
         let body = match Limited::new(body, MAX_ANSWER).collect().await {
             Ok(body) => body.to_bytes(),

@@ -256,6 +256,7 @@ impl Handlers {
                     tasks: self.parts.tasks.clone(),
                     metrics: self.parts.dispatch.clone(),
                     queues: self.parts.queues.clone(),
+                    store: self.parts.store.clone(),
                 },
             ),
             number: 0,

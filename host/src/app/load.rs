@@ -3,7 +3,7 @@
 use super::{Settings, metrics::LoadMetrics, reads::ReadSet};
 use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps, Pace},
-    dispatch::{DispatchMetrics, Generation, Lane},
+    dispatch::{DispatchMetrics, Generation, Lane, Store},
     handler::{
         self,
         directory::Found,
@@ -26,6 +26,7 @@ pub(super) struct Parts {
     pub(super) informers: Informers,
     pub(super) queues: QueueMetrics,
     pub(super) dispatch: DispatchMetrics,
+    pub(super) store: Option<Store>,
     pub(super) actions: ActionMetrics,
     pub(super) loads: LoadMetrics,
     pub(super) tasks: TaskTracker,
@@ -35,6 +36,8 @@ pub(super) struct Parts {
 
 /// A component and its checked manifest, before anything is watched for it.
 pub(super) struct Checked {
+    /// Of all that decides what the handler does.
+    version: String,
     pub(super) component: Component,
     pub(super) manifest: Manifest,
 }
@@ -62,7 +65,10 @@ pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, Strin
             );
         }
     }
-    Ok(Checked { component, manifest })
+    let written = found.manifest_digest.as_deref().unwrap_or("no manifest");
+    let granted = if parts.settings.grant_wishes { ", granted what it wants" } else { "" };
+    let version = format!("{}, {written}{granted}", found.digest);
+    Ok(Checked { version, component, manifest })
 }
 
 /// Gives a watch the host's namespaces, unless it names its own or its kind has none.
@@ -95,7 +101,7 @@ pub(super) async fn prepare(
     number: u64,
     pace: Pace,
 ) -> Result<Generation, String> {
-    let Checked { component, manifest } = checked;
+    let Checked { version, component, manifest } = checked;
     let manifest = Arc::new(manifest);
     let sources: Vec<(String, Source)> = manifest
         .watches
@@ -124,7 +130,7 @@ pub(super) async fn prepare(
         lines,
         metrics: parts.actions.clone(),
     }));
-    Ok(Generation { number, digest: component.digest().to_owned(), manifest, invoke, executor, sources })
+    Ok(Generation { number, digest: component.digest().to_owned(), version, manifest, invoke, executor, sources })
 }
 
 fn spec_of(watch: &Watch) -> WatchSpec {

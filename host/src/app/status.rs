@@ -1,6 +1,7 @@
 //! `/status`: what weir is doing, as JSON. No object content.
 
 use super::handlers::{FileState, Handlers};
+use crate::dispatch::Store;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -34,6 +35,7 @@ pub(super) fn report(handlers: &Handlers, cluster: &str, began: Instant) -> Valu
         "cluster": cluster,
         "uptimeSeconds": began.elapsed().as_secs(),
         "plugins": handlers.parts.settings.plugins.display().to_string(),
+        "state": handlers.parts.store.as_ref().map(Store::status),
         "files": files,
         "problems": problems,
         "handlers": lanes,

@@ -92,6 +92,7 @@ impl HostArgs {
             listen: self.listen,
             grace: self.grace,
             cache_dir: self.cache_dir.clone(),
+            state: self.state.settings()?,
             grant_wishes,
             instance: super::instance(),
         })

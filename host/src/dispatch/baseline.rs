@@ -41,8 +41,8 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
         book.ready.clear();
         book.first_lists.clear();
         book.dead.bound(active.manifest.limits.dead_letters, active.manifest.limits.dead_letter_bytes);
-        // Those of a watch that is no more stay, to be seen and to be told again should the watch come back.
-        book.dead.drive_again();
+        // Letters of a watch that is no more stay, to be seen and to be told again should the watch come back.
+        book.drive_again(&active.version);
         for name in book.ledger.watches() {
             let same_kind =
                 |record: &WatchRecord| active.watches.get(&name).is_some_and(|new| record.same_kind(&new.record));
@@ -55,6 +55,14 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
     shared.forgive();
     shared.queue.set_backoff(active.manifest.retry.base, active.manifest.retry.cap);
     shared.metrics.workers.set(i64::try_from(active.manifest.workers).unwrap_or(i64::MAX));
+    begin(shared, active);
+    // What failed under the old component is tried with the new one at once.
+    shared.queue.end_backoffs();
+    Ok(())
+}
+
+/// Brings every watch that has synced into line; the others follow as they sync.
+fn begin(shared: &Arc<Shared>, active: &Arc<Active>) {
     for watched in active.watches.values() {
         if watched.source.is_synced() {
             baseline(shared, active, watched);
@@ -62,9 +70,24 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
             follow(shared, active, &watched.name);
         }
     }
-    // What failed under the old component is tried with the new one at once.
-    shared.queue.end_backoffs();
-    Ok(())
+}
+
+/// Forgets all that is known; a published generation begins anew.
+pub(super) fn forget(shared: &Arc<Shared>) {
+    let active = {
+        let mut book = shared.book();
+        book.clear();
+        shared.queue.clear();
+        let active = shared.current();
+        if let Some(active) = &active {
+            // There is nothing left that it would have to try again.
+            book.dead.tried_with(&active.version);
+        }
+        active
+    };
+    if let Some(active) = active {
+        begin(shared, &active);
+    }
 }
 
 /// Ends the generation; the book stays.
@@ -142,10 +165,13 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
             continue;
         };
         match fit(&entry, object, same_view, watched) {
+            // What was kept on disk is a copy of its own until here.
+            Fit::AsItIs if watched.config.fields.is_none() => {
+                book.ledger.share(key, projected(&watched.view, &watched.config, object));
+            }
             Fit::AsItIs => {}
             Fit::Anew(entry) => book.ledger.put(key, entry),
-            Fit::Queue(entry) => {
-                book.ledger.put(key, entry);
+            Fit::Queue => {
                 queue(shared, &mut book, key, Priority::High);
             }
         }
@@ -214,7 +240,7 @@ enum Fit {
     /// It does, and under the new view it looks like this.
     Anew(Entry),
     /// It has to be looked at.
-    Queue(Entry),
+    Queue,
 }
 
 fn fit(entry: &Entry, object: &Object, same_view: bool, watched: &Watched) -> Fit {
@@ -226,9 +252,7 @@ fn fit(entry: &Entry, object: &Object, same_view: bool, watched: &Watched) -> Fi
                 Fit::Anew(seen_anew(entry, object, watched))
             }
         }
-        Standing::Acked | Standing::Open => Fit::Queue(entry.clone()),
-        // A new generation, another chance, and as many attempts as any.
-        Standing::GaveUp => Fit::Queue(Entry { outcome: Standing::Open, attempts: 0, ..entry.clone() }),
+        Standing::Acked | Standing::Open | Standing::GaveUp => Fit::Queue,
     }
 }
 

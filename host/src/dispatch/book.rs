@@ -11,7 +11,8 @@ use super::{
     dead::{DeadLetters, Letter},
     event::Reasons,
     key::LaneKey,
-    ledger::{Entry, Ledger},
+    ledger::{Entry, Ledger, Standing},
+    store::{KeptHalf, Store},
 };
 use crate::watch::ObjectKey;
 use std::{
@@ -70,10 +71,21 @@ pub(super) struct Begun {
 }
 
 impl Book {
-    pub(super) fn new(dead: DeadLetters) -> Book {
+    /// With what `store` knows of the handler, if there is a store.
+    pub(super) fn new(handler: &str, store: Option<&Store>, max_letters: usize, max_letter_bytes: usize) -> Book {
+        let kept = store.map(|store| store.take(handler)).unwrap_or_default();
+        let half = |half: KeptHalf, dry_run| {
+            let recorder = store.map(|store| store.recorder(handler, dry_run));
+            let dead = DeadLetters::new(max_letters, max_letter_bytes);
+            (
+                Ledger::kept(recorder.clone(), half.entries, half.watches),
+                dead.kept(recorder, half.letters, half.handler),
+            )
+        };
+        let (ledger, dead) = half(kept.real, false);
         Book {
-            ledger: Ledger::default(),
-            parked: (Ledger::default(), DeadLetters::new(dead.max_letters(), dead.max_bytes())),
+            ledger,
+            parked: half(kept.dry, true),
             dead,
             dry_run: false,
             volatile: HashMap::new(),
@@ -175,6 +187,48 @@ impl Book {
         self.answered(key);
     }
 
+    /// Forgets all that is known of any object, in this ledger and the other.
+    pub(super) fn clear(&mut self) {
+        for (ledger, dead) in [(&mut self.ledger, &mut self.dead), (&mut self.parked.0, &mut self.parked.1)] {
+            ledger.clear();
+            dead.clear();
+        }
+        self.volatile.clear();
+        self.first_lists.clear();
+        self.ready.clear();
+    }
+
+    /// Another version of the handler is there: what was given up gets another chance, with as many attempts as any. The version is written last, so that
+    /// a crash before leaves it to be done again.
+    pub(super) fn drive_again(&mut self, version: &str) {
+        if !self.dead.is_tried_with(version) {
+            let given_up = self.ledger.iter().filter(|(_, entry)| entry.outcome == Standing::GaveUp);
+            let given_up: Vec<(LaneKey, Entry)> = given_up.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+            for (key, entry) in given_up {
+                self.ledger.put(&key, entry.reopened());
+            }
+            for number in self.dead.numbers(None) {
+                self.dead.drive_again(number);
+            }
+            self.dead.tried_with(version);
+        }
+    }
+
+    /// One letter, or all of them, get another chance. Returns what to queue.
+    pub(super) fn retry(&mut self, one: Option<u64>) -> Vec<LaneKey> {
+        let mut keys = Vec::new();
+        for number in self.dead.numbers(one) {
+            let Some((key, uid)) = self.dead.drive_again(number) else { continue };
+            if let Some(entry) = self.ledger.get(&key).filter(|it| it.uid == uid && it.outcome == Standing::GaveUp) {
+                let entry = entry.reopened();
+                self.ledger.put(&key, entry);
+            }
+            self.because(&key, Reasons::CHANGED);
+            keys.push(key);
+        }
+        keys
+    }
+
     /// Drops what says nothing, so that keys that are gone leave nothing behind.
     pub(super) fn tidy(&mut self, key: &LaneKey) {
         if self.ledger.get(key).is_none() && self.volatile.get(key).is_some_and(Volatile::is_idle) {
@@ -211,7 +265,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn reasons_stay_until_an_answer_and_new_ones_outlive_it() {
-        let (mut book, now) = (Book::new(DeadLetters::new(1, 1)), Instant::now());
+        let (mut book, now) = (Book::new("h", None, 1, 1), Instant::now());
         let resync = Reasons { resync: true, ..Reasons::default() };
         book.because(&key(), resync);
         assert_eq!(book.take_reasons(&key(), now), resync);
@@ -223,7 +277,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_timer_is_a_reason_once_it_is_due_and_only_once() {
-        let (mut book, now) = (Book::new(DeadLetters::new(1, 1)), Instant::now());
+        let (mut book, now) = (Book::new("h", None, 1, 1), Instant::now());
         let volatile = book.volatile.entry(key()).or_default();
         volatile.requeue = Some(now + Duration::from_secs(1));
         volatile.resync = Some(now + Duration::from_secs(2));
@@ -237,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_tombstone_is_released_unless_its_end_is_still_owed() {
-        let mut book = Book::new(DeadLetters::new(1, 1));
+        let mut book = Book::new("h", None, 1, 1);
         for uid in ["1", "2"] {
             book.gone(&key(), uid);
         }

@@ -2,11 +2,13 @@
 //!
 //! Promises: one letter for a handler, key and uid, replaced by a newer one and dropped by a later acknowledgement; at most so many letters and bytes
 //! as the manifest's limits say, the oldest dropped first and counted; a letter about a deletion carries the object's last state, so it can be
-//! told again although nobody else knows the object. Letters serialise, in the shape a store will hold.
-//!
-//! Not promised in this version: that letters survive the process.
+//! told again although nobody else knows the object. Numbers only grow, and with a state directory letters and numbers outlive the process.
 
-use super::{event::Handed, key::LaneKey};
+use super::{
+    event::Handed,
+    key::LaneKey,
+    store::{HandlerRecord, Recorder},
+};
 use crate::contract::Event;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,10 +41,12 @@ pub struct Letter {
 /// The letters of one lane.
 #[derive(Debug)]
 pub struct DeadLetters {
-    /// By age. Within `max_letters` and `max_bytes` after every call.
+    /// Writes down what changes; none without a state directory.
+    recorder: Option<Recorder>,
+    /// By number, which tells their age. Within `max_letters` and `max_bytes` after every call.
     letters: BTreeMap<u64, Letter>,
-    /// The age of the youngest.
-    last: u64,
+    /// What outlives the letters: the number last given, and which version of the handler they were last tried with.
+    record: HandlerRecord,
     bytes: usize,
     max_letters: usize,
     max_bytes: usize,
@@ -75,9 +79,41 @@ impl Letter {
 impl DeadLetters {
     /// None yet; at most so many, and so many bytes.
     pub fn new(max_letters: usize, max_bytes: usize) -> DeadLetters {
-        DeadLetters { letters: BTreeMap::new(), last: 0, bytes: 0, max_letters, max_bytes, dropped: 0 }
+        let (letters, record) = (BTreeMap::new(), HandlerRecord::default());
+        DeadLetters { recorder: None, letters, record, bytes: 0, max_letters, max_bytes, dropped: 0 }
     }
 
+    /// What was kept, within the bounds of these, going on to be kept by `recorder`.
+    pub(super) fn kept(
+        self,
+        recorder: Option<Recorder>,
+        letters: BTreeMap<u64, Letter>,
+        record: HandlerRecord,
+    ) -> DeadLetters {
+        let bytes = letters.values().map(Letter::weight).sum();
+        let last_letter = record.last_letter.max(letters.keys().next_back().copied().unwrap_or_default());
+        let mut dead =
+            DeadLetters { recorder, letters, bytes, record: HandlerRecord { last_letter, ..record }, ..self };
+        dead.fit();
+        dead
+    }
+
+    /// Whether this version of the handler is the one published last.
+    pub(super) fn is_tried_with(&self, version: &str) -> bool {
+        self.record.version == version
+    }
+
+    /// Notes that this version of the handler is published.
+    pub(super) fn tried_with(&mut self, version: &str) {
+        version.clone_into(&mut self.record.version);
+        self.note();
+    }
+
+    /// Forgets everything but the numbers given.
+    pub(super) fn clear(&mut self) {
+        let numbers: Vec<u64> = self.letters.keys().copied().collect();
+        numbers.into_iter().for_each(|number| _ = self.take(number));
+    }
     /// How many there may be.
     pub fn max_letters(&self) -> usize {
         self.max_letters
@@ -101,15 +137,17 @@ impl DeadLetters {
         cut(&mut letter.stderr);
         self.drop_for(&letter.key, &letter.event.uid);
         self.bytes += letter.weight();
-        self.last += 1;
-        self.letters.insert(self.last, letter);
+        self.record.last_letter += 1;
+        self.note();
+        self.letters.insert(self.record.last_letter, letter);
+        self.keep(self.record.last_letter);
         self.fit()
     }
 
     /// Drops the letter about this object, if there is one: it was acknowledged.
     pub fn drop_for(&mut self, key: &LaneKey, uid: &str) -> Option<Letter> {
-        let age = self.age_of(key, uid)?;
-        self.take(age)
+        let number = self.number_of(key, uid)?;
+        self.take(number)
     }
 
     /// A letter about an ending of this key that is to be told again.
@@ -119,19 +157,39 @@ impl DeadLetters {
 
     /// One more telling of a letter failed, and is to be tried again. If it was the last, a new letter is put in its place instead.
     pub fn told_in_vain(&mut self, key: &LaneKey, uid: &str) {
-        if let Some(letter) = self.age_of(key, uid).and_then(|age| self.letters.get_mut(&age)) {
+        let Some(number) = self.number_of(key, uid) else { return };
+        if let Some(letter) = self.letters.get_mut(&number) {
             letter.telling = letter.telling.map(|failed| failed.saturating_add(1));
         }
+        self.keep(number);
     }
 
-    /// A new generation is there: every letter gets another chance. Returns the keys to queue; for live objects the ledger's entry
-    /// has to be opened too, and the letter stays until that is acknowledged.
-    pub fn drive_again(&mut self) -> Vec<(LaneKey, String)> {
-        let again = self.letters.values_mut().map(|letter| {
-            letter.telling = letter.event.change.is_ending().then_some(0);
-            (letter.key.clone(), letter.event.uid.clone())
-        });
-        again.collect()
+    /// Gives a letter another chance: an ending is told from it, once more from the first attempt. For a live object the ledger's entry has to be opened,
+    /// and the letter stays until that is acknowledged. Returns whom it is about; none if there is no such letter.
+    pub fn drive_again(&mut self, number: u64) -> Option<(LaneKey, String)> {
+        let letter = self.letters.get_mut(&number)?;
+        letter.telling = letter.event.change.is_ending().then_some(0);
+        let about = (letter.key.clone(), letter.event.uid.clone());
+        self.keep(number);
+        Some(about)
+    }
+
+    /// The numbers of all letters, or of the one asked for, if there is such a one.
+    pub fn numbers(&self, one: Option<u64>) -> Vec<u64> {
+        self.letters.keys().copied().filter(|number| one.is_none_or(|one| one == *number)).collect()
+    }
+
+    /// Every letter with its number, oldest first.
+    pub fn numbered(&self) -> impl Iterator<Item = (u64, &Letter)> {
+        self.letters.iter().map(|(number, letter)| (*number, letter))
+    }
+
+    /// Takes a letter out.
+    pub fn take(&mut self, number: u64) -> Option<Letter> {
+        let letter = self.letters.remove(&number)?;
+        self.bytes -= letter.weight();
+        self.keep(number);
+        Some(letter)
     }
 
     /// The letters, oldest first.
@@ -160,15 +218,22 @@ impl DeadLetters {
     }
 
     /// A walk over all letters, of which there are few (1,000 by default), and only where one is written or dropped.
-    fn age_of(&self, key: &LaneKey, uid: &str) -> Option<u64> {
+    fn number_of(&self, key: &LaneKey, uid: &str) -> Option<u64> {
         let same = |letter: &Letter| letter.event.uid == uid && letter.key == *key;
-        self.letters.iter().find(|(_, letter)| same(letter)).map(|(age, _)| *age)
+        self.letters.iter().find(|(_, letter)| same(letter)).map(|(number, _)| *number)
     }
 
-    fn take(&mut self, age: u64) -> Option<Letter> {
-        let letter = self.letters.remove(&age)?;
-        self.bytes -= letter.weight();
-        Some(letter)
+    /// Writes down what has become of a letter.
+    fn keep(&self, number: u64) {
+        if let Some(recorder) = &self.recorder {
+            recorder.letter(number, self.letters.get(&number));
+        }
+    }
+
+    fn note(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.handler(Some(&self.record));
+        }
     }
 
     fn fit(&mut self) -> usize {
@@ -266,7 +331,9 @@ mod tests {
         dead.put(ended.clone());
         dead.put(live.clone());
         assert_eq!(dead.to_tell(&ended.key), None, "not before it is driven again");
-        assert_eq!(dead.drive_again().len(), 2);
+        assert_eq!(dead.numbers(None), [1, 2]);
+        assert_eq!(dead.drive_again(1), Some((ended.key.clone(), "1".to_owned())));
+        assert!(dead.drive_again(2).is_some() && dead.drive_again(3).is_none());
         assert_eq!(dead.to_tell(&live.key), None, "a live object is told as it now is");
         dead.told_in_vain(&ended.key, "1");
         assert_eq!(dead.to_tell(&ended.key).and_then(|letter| letter.telling), Some(1));

@@ -9,12 +9,13 @@
 use super::{
     baseline,
     book::Book,
-    dead::DeadLetters,
+    dead::Letter,
     event::Reasons,
     key::LaneKey,
     ledger::WatchRecord,
     metrics::{DispatchMetrics, LaneMetrics},
     status::LaneStatus,
+    store::Store,
     worker,
     world::World,
 };
@@ -57,6 +58,8 @@ pub struct LaneDeps {
     pub metrics: DispatchMetrics,
     /// Shared by all queues.
     pub queues: QueueMetrics,
+    /// Where the ledger and the dead letters are kept. None: in memory only.
+    pub store: Option<Store>,
 }
 
 /// One loaded version of a handler, ready to be called.
@@ -65,6 +68,8 @@ pub struct Generation {
     pub number: u64,
     /// Of the component: SHA-256, hexadecimal.
     pub digest: String,
+    /// Of everything that decides what it does, component and manifest: what an older one gave up, another one tries again.
+    pub version: String,
     /// Checked.
     pub manifest: Arc<Manifest>,
     /// Calls it.
@@ -118,6 +123,7 @@ pub(super) struct Shared {
     /// Held for look-ups and single changes, never across an await. May be taken while nothing else is held; sources may be asked
     /// (not awaited) under it.
     book: Mutex<Book>,
+    pub(super) store: Option<Store>,
     /// Held for single changes, never across an await; of other locks only the queue's is taken under it.
     world: Mutex<World>,
     /// For `/status` and for slowing a component that traps again and again. Four numbers and words; held for single changes.
@@ -134,6 +140,7 @@ pub(super) struct Shared {
 pub(super) struct Active {
     pub(super) number: u64,
     pub(super) digest: String,
+    pub(super) version: String,
     pub(super) manifest: Arc<Manifest>,
     pub(super) invoke: Arc<dyn Invoke>,
     pub(super) executor: Arc<Executor>,
@@ -176,7 +183,8 @@ impl Lane {
             metrics: deps.metrics.lane(name),
             queue,
             generation: watch::Sender::new(None),
-            book: Mutex::new(Book::new(DeadLetters::new(limits.dead_letters, limits.dead_letter_bytes))),
+            book: Mutex::new(Book::new(name, deps.store.as_ref(), limits.dead_letters, limits.dead_letter_bytes)),
+            store: deps.store,
             world: Mutex::default(),
             tally: Mutex::default(),
             workers: Mutex::default(),
@@ -219,6 +227,35 @@ impl Lane {
     /// publishing again goes on from there.
     pub fn remove(&self) {
         baseline::remove(&self.shared);
+    }
+
+    /// The dead letters with their numbers, oldest first.
+    pub fn letters(&self) -> Vec<(u64, Letter)> {
+        self.shared.book().dead.numbered().map(|(number, letter)| (number, letter.clone())).collect()
+    }
+
+    /// Calls the handler once more for the letter of this number, or for all: with the current state of the object, or the letter's own if that is gone. The letter
+    /// stays until the handler has answered. Returns how many were found.
+    pub fn retry_letters(&self, one: Option<u64>) -> usize {
+        let keys = self.shared.book().retry(one);
+        for key in &keys {
+            self.shared.queue.forget(key);
+            self.shared.queue.add(key.clone(), Priority::High);
+        }
+        keys.len()
+    }
+
+    /// Drops the letter of this number, or all. What they are about stays given up until it changes. Returns how many were found.
+    pub fn drop_letters(&self, one: Option<u64>) -> usize {
+        let mut book = self.shared.book();
+        let dropped = book.dead.numbers(one).into_iter().filter_map(|number| book.dead.take(number)).count();
+        self.shared.count_letters(&book);
+        dropped
+    }
+
+    /// Forgets all that is known of any object, dead letters included. If the handler runs, it begins anew: every object is `initial`.
+    pub fn forget(&self) {
+        baseline::forget(&self.shared);
     }
 
     /// For `/status`.
@@ -264,6 +301,7 @@ impl Active {
         Ok(Active {
             number: generation.number,
             digest: generation.digest,
+            version: generation.version,
             manifest: generation.manifest,
             invoke: generation.invoke,
             executor: generation.executor,
@@ -310,6 +348,18 @@ impl Shared {
             drop(book);
             self.queue.add(key, if waits { Priority::Low } else { Priority::High });
         }
+    }
+
+    /// Waits until what the book says is on disk, if it is kept there.
+    pub(super) async fn kept(&self) {
+        if let Some(store) = &self.store {
+            store.written().await;
+        }
+    }
+
+    /// Says how many dead letters there are.
+    pub(super) fn count_letters(&self, book: &Book) {
+        self.metrics.dead_letters.set(i64::try_from(book.dead.len()).unwrap_or(i64::MAX));
     }
 
     /// Counts a call; for `error`, why it failed, and whether that was the component's fault.

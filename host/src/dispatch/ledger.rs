@@ -1,14 +1,14 @@
 //! What one lane remembers of each object: the state last handed over, how that ended, and when to call again.
 //!
 //! Promises: one entry for a key, from the first hand-over until the handler was told of the object's end; everything that changes
-//! an entry goes through [`Ledger::put`], [`Ledger::remove`] and [`Ledger::record`], each a whole value under a key, so that this is where a store
-//! stands later. Entries and keys serialise, and mean the same after a restart.
+//! an entry goes through [`Ledger::put`], [`Ledger::remove`] and [`Ledger::record`], each a whole value under a key, and so into the state directory.
+//! Entries and keys serialise, and mean the same after a restart.
 //!
 //! Deliberately not here: what only this process needs to know (reasons, monotonic timers, budgets), which is in `book`.
 //!
 //! Bound: one entry per object that the handler's watches hold or that it is owed the end of.
 
-use super::key::LaneKey;
+use super::{key::LaneKey, store::Recorder};
 use crate::{contract::Change, handler::manifest::Watch, watch::Fingerprint};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -111,9 +111,18 @@ pub struct WatchRecord {
 /// The entries of one lane.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// Writes down what changes; none without a state directory.
+    recorder: Option<Recorder>,
     entries: HashMap<LaneKey, Entry>,
     /// One for each watch that has entries; at most as many as manifests had watches.
     watches: BTreeMap<Arc<str>, WatchRecord>,
+}
+
+impl Entry {
+    /// This entry, to be called for once more, with as many attempts as any.
+    pub(super) fn reopened(&self) -> Entry {
+        Entry { outcome: Standing::Open, attempts: 0, ..self.clone() }
+    }
 }
 
 impl Timer {
@@ -213,19 +222,49 @@ impl WatchRecord {
 }
 
 impl Ledger {
+    /// What was kept, going on to be kept by `recorder`.
+    pub(super) fn kept(
+        recorder: Option<Recorder>,
+        entries: HashMap<LaneKey, Entry>,
+        watches: BTreeMap<Arc<str>, WatchRecord>,
+    ) -> Ledger {
+        Ledger { recorder, entries, watches }
+    }
+
     /// What is known of an object.
     pub fn get(&self, key: &LaneKey) -> Option<&Entry> {
         self.entries.get(key)
     }
 
-    /// Writes an entry. With a store, this returns once the write survives kill -9.
+    /// Writes an entry. With a state directory it survives kill -9 once [`Store::written`](super::Store) says so.
     pub fn put(&mut self, key: &LaneKey, entry: Entry) {
+        if let Some(recorder) = &self.recorder {
+            recorder.entry(key, Some(&entry));
+        }
         self.entries.insert(key.clone(), entry);
+    }
+
+    /// Keeps `projection`, which says what the entry's own says, in its place: one copy, shared with the cache.
+    pub(super) fn share(&mut self, key: &LaneKey, projection: Text) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.projection = projection;
+        }
     }
 
     /// Removes an entry: its object's end was told, or no watch covers it any more.
     pub fn remove(&mut self, key: &LaneKey) -> Option<Entry> {
-        self.entries.remove(key)
+        let removed = self.entries.remove(key);
+        if let (Some(_), Some(recorder)) = (&removed, &self.recorder) {
+            recorder.entry(key, None);
+        }
+        removed
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        let keys: Vec<LaneKey> = self.entries.keys().cloned().collect();
+        keys.iter().for_each(|key| _ = self.remove(key));
+        self.watches().iter().for_each(|name| self.record(name, None));
     }
 
     /// What a watch was.
@@ -240,6 +279,9 @@ impl Ledger {
 
     /// Writes what a watch is now; none forgets it.
     pub fn record(&mut self, name: &Arc<str>, record: Option<WatchRecord>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.watch(name, record.as_ref());
+        }
         match record {
             Some(record) => self.watches.insert(name.clone(), record),
             None => self.watches.remove(name),

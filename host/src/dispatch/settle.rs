@@ -41,12 +41,14 @@ pub(super) struct After {
     pub(super) finished: bool,
     /// What the claim learnt of the world.
     pub(super) heard: Heard,
+    /// The handler answered, and needs not be called for this any more.
+    pub(super) acknowledged: bool,
 }
 
 impl After {
     /// Nothing but to let go of the key.
     pub(super) fn let_go(finished: bool, heard: Heard) -> After {
-        After { note: None, hold: None, finished, heard }
+        After { note: None, hold: None, finished, heard, acknowledged: false }
     }
 }
 
@@ -112,9 +114,10 @@ impl Shared {
                 ));
             }
         }
-        self.metrics.dead_letters.set(i64::try_from(book.dead.len()).unwrap_or(i64::MAX));
+        self.count_letters(&book);
         let note = note.map(|note| (plan.subject.clone(), note));
-        After { note, hold, finished: true, heard: heard(attempt, &outcome) }
+        let acknowledged = matches!(outcome, Outcome::Done | Outcome::Again(_));
+        After { note, hold, finished: true, heard: heard(attempt, &outcome), acknowledged }
     }
 
     /// The handler answered.
@@ -244,7 +247,6 @@ impl Shared {
         self.metrics.ended(outcome.result(), took);
         let Some(cause) = outcome.cause() else {
             self.count(None);
-            tracing::debug!(change = %plan.change(), "handled an event");
             return;
         };
         self.count(Some((&cause.message, cause.class.is_fault())));

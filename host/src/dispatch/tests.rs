@@ -4,5 +4,6 @@ mod events;
 mod failures;
 mod random;
 mod reload;
+mod restart;
 mod rig;
 mod writes;

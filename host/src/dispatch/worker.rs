@@ -12,6 +12,7 @@ use super::{
     world::{Do, Heard},
 };
 use crate::{
+    failpoint,
     queue::Claim,
     runtime::{CallFailure, FailureKind, Invocation},
     watch::Source,
@@ -96,12 +97,25 @@ async fn work(shared: &Arc<Shared>, claim: Claim<LaneKey>) {
         }
         Look::Call(plan) => {
             tracing::Span::current().record("attempt", plan.event.attempt);
+            // Before the call, so that whoever was handed an object is owed its end, whatever happens now.
+            shared.kept().await;
+            failpoint::reach("opened");
             let began = Instant::now();
             shared.metrics.active.inc();
             let attempt = call(&active, &plan).await;
             shared.metrics.active.dec();
             match attempt {
-                Some(attempt) => shared.settle(&active, watched, &claim, &plan, &attempt, began.elapsed()),
+                Some(attempt) => {
+                    failpoint::reach("replied");
+                    let after = shared.settle(&active, watched, &claim, &plan, &attempt, began.elapsed());
+                    failpoint::reach("settled");
+                    // Before the key is let go, so that the next call for it begins with this one's end on disk.
+                    shared.kept().await;
+                    if after.acknowledged {
+                        tracing::debug!(change = %plan.change(), uid = plan.uid(), "handled an event");
+                    }
+                    after
+                }
                 // Cut off: the entry is open, and the key is queued, or was cleared with its lane.
                 None => After::let_go(false, Heard::Nothing),
             }
@@ -124,7 +138,10 @@ async fn call(active: &Active, plan: &Plan) -> Option<Attempt> {
         };
         Some(match reply {
             Err(failure) => Attempt::NoReply(failure),
-            Ok(reply) => Attempt::Acted(active.executor.carry_out(&plan.subject, reply.actions).await),
+            Ok(reply) => {
+                failpoint::reach("called");
+                Attempt::Acted(active.executor.carry_out(&plan.subject, reply.actions).await)
+            }
         })
     };
     AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
@@ -135,7 +152,7 @@ async fn call(active: &Active, plan: &Plan) -> Option<Attempt> {
 
 /// Ends the claim, at once or when the cache has caught up; weir's own Event about it goes out first.
 async fn let_go(shared: &Arc<Shared>, active: &Arc<Active>, claim: Claim<LaneKey>, after: After) {
-    let After { note, hold, finished, heard: _ } = after;
+    let After { note, hold, finished, heard: _, acknowledged: _ } = after;
     let end = move |claim: Claim<LaneKey>| if finished { claim.finish() } else { drop(claim) };
     let behind = hold.filter(|hold| match (hold, active.watches.get(&claim.watch)) {
         (Hold::Reached(version), Some(watched)) => !watched.source.reached(&claim.object, version),

@@ -3,7 +3,7 @@
 use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps},
     contract::{Action, Change, Event, Failure},
-    dispatch::{DispatchMetrics, Generation, Lane, LaneDeps},
+    dispatch::{DispatchMetrics, Generation, Lane, LaneDeps, Store},
     handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant},
     kinds::Kinds,
     queue::QueueMetrics,
@@ -53,6 +53,8 @@ pub(super) struct Rig {
     tasks: TaskTracker,
     stop: CancellationToken,
     number: u64,
+    /// Of the next generation; default: one for each number.
+    pub(super) version: Option<&'static str>,
 }
 
 impl Script {
@@ -176,7 +178,11 @@ pub(super) fn manifest(watches: Vec<Watch>) -> Manifest {
 impl Rig {
     /// An API, and a lane without a generation.
     pub(super) fn new() -> Rig {
-        let api = DevApi::new(Options::default());
+        Rig::on(DevApi::new(Options::default()), None)
+    }
+
+    /// A lane on an API, with what `store` kept of it.
+    pub(super) fn on(api: DevApi, store: Option<Store>) -> Rig {
         let client = Client::new(api.service(), "default");
         let (tasks, stop, mut registry) = (TaskTracker::new(), CancellationToken::new(), Registry::default());
         let informers = Informers::new(
@@ -191,9 +197,10 @@ impl Rig {
             tasks: tasks.clone(),
             metrics: DispatchMetrics::register(&mut registry),
             queues: QueueMetrics::register(&mut registry),
+            store,
         };
         let lane = Lane::new("h", deps);
-        Rig { api, client, lane, script: Arc::default(), informers, tasks, stop, number: 0 }
+        Rig { api, client, lane, script: Arc::default(), informers, tasks, stop, number: 0, version: None }
     }
 
     /// A lane with one generation on all ConfigMaps, of which there are none.
@@ -241,6 +248,7 @@ impl Rig {
         Generation {
             number: self.number,
             digest: format!("digest {}", self.number),
+            version: self.version.map_or_else(|| format!("version {}", self.number), str::to_owned),
             sources: sources.collect(),
             manifest,
             invoke: self.script.clone(),

@@ -1,0 +1,54 @@
+//! The store as its lanes see it.
+
+use super::*;
+
+fn settings(dir: &std::path::Path) -> StoreSettings {
+    StoreSettings { dir: dir.to_owned(), sync: Sync::EverySecond, max_bytes: 1 << 30, memtable_bytes: 1 << 20 }
+}
+
+fn record(last_letter: u64) -> HandlerRecord {
+    HandlerRecord { version: "v".to_owned(), last_letter }
+}
+
+#[tokio::test]
+async fn what_was_put_is_there_when_it_is_opened_again_and_whoever_asks_first_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
+    for last in 0..100 {
+        store.recorder("h", false).handler(Some(&record(last)));
+    }
+    store.recorder("other", true).handler(Some(&record(7)));
+    store.recorder("gone", false).handler(Some(&record(1)));
+    store.written().await;
+    store.recorder("gone", false).handler(None);
+    store.written().await;
+    drop(store);
+    let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
+    assert_eq!(store.status().not_loaded, ["h", "other"]);
+    assert_eq!(store.take("h").real.handler, record(99), "the newest");
+    assert_eq!(store.take("h").real.handler, HandlerRecord::default());
+    assert_eq!(store.take("other").dry.handler, record(7));
+}
+
+#[tokio::test]
+async fn a_store_that_may_take_no_more_goes_on_without_waiting_and_still_removes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
+    store.recorder("h", false).handler(Some(&record(1)));
+    drop(store);
+    let store = Store::open(StoreSettings { max_bytes: 1, ..settings(dir.path()) }, StoreMetrics::default()).unwrap();
+    store.recorder("h", false).handler(None);
+    store.recorder("i", false).handler(Some(&record(2)));
+    store.written().await;
+    let trouble = store.status().trouble.expect("it says so");
+    assert!(trouble.error.contains("--state-max-size"), "{trouble:?}");
+    store.recorder("j", false).handler(Some(&record(2)));
+    store.written().await;
+    drop(store);
+    let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
+    assert_eq!(
+        store.status().not_loaded,
+        Vec::<String>::new(),
+        "what could not be written is not there, what was removed neither"
+    );
+}

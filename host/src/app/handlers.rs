@@ -6,7 +6,7 @@
 use super::load::{self, Parts};
 use crate::{
     action::Pace,
-    dispatch::{Lane, LaneDeps},
+    dispatch::{Lane, LaneDeps, Store},
     handler::{
         directory::{Found, Problem, Snapshot},
         manifest::Limits,
@@ -95,7 +95,14 @@ pub(super) struct Place {
 impl Handlers {
     /// No handlers yet.
     pub(super) fn new(parts: Parts) -> Handlers {
-        Handlers { parts, table: Mutex::default(), again: Notify::new() }
+        let known = parts.store.as_ref().map(Store::handlers).unwrap_or_default();
+        let handlers = Handlers { parts, table: Mutex::default(), again: Notify::new() };
+        let mut table = Table::default();
+        for name in known {
+            // What is known of a handler that has not come back can be seen, and forgotten.
+            handlers.place(&mut table, &name, &Limits::default());
+        }
+        Handlers { table: Mutex::new(table), ..handlers }
     }
 
     /// The table. What is in it stays whole through a panic elsewhere: each change under the lock is a few inserts.

@@ -150,7 +150,6 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
     let same_scope = before.as_ref().is_some_and(|before| before.same_scope(&watched.record));
     let same_view = before.as_ref().is_some_and(|before| before.same_view(&watched.record));
     let worked_off = same_scope && before.is_some_and(|before| before.worked_off);
-    book.ledger.record(&watched.name, Some(WatchRecord { worked_off, ..watched.record.clone() }));
 
     let now = Instant::now();
     let objects: HashMap<LaneKey, Object> =
@@ -175,9 +174,7 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
                 queue(shared, &mut book, key, Priority::High);
             }
         }
-        if let Some(volatile) = book.volatile.get_mut(key) {
-            volatile.rescoped = false;
-        }
+        book.rescope(key, false);
         schedule(shared, &mut book, key, &watched.config, now);
     }
     for key in book.ledger.keys_of(&watched.name) {
@@ -190,10 +187,14 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
             continue;
         }
         // With other selectors, whether it was deleted or is merely not selected any more has to be asked; it can wait.
-        let rescoped = !same_scope && watched.record.has_selectors();
-        book.volatile.entry(key.clone()).or_default().rescoped = rescoped;
+        // One that was outside after an earlier change, and has not been asked about since, still is.
+        let was = book.ledger.get(&key).is_some_and(|entry| entry.rescoped);
+        let rescoped = was || (!same_scope && watched.record.has_selectors());
+        book.rescope(&key, rescoped);
         queue(shared, &mut book, &key, if rescoped { Priority::Low } else { Priority::High });
     }
+    // After the entries it says something about, so that a crash in between leaves the change of scope to be seen again.
+    book.ledger.record(&watched.name, Some(WatchRecord { worked_off, ..watched.record.clone() }));
     // Letters to tell, whoever has the name now; and keys known for nothing but a tombstone to release.
     let told = book.dead.iter().filter(|letter| letter.telling.is_some()).map(|letter| &letter.key);
     let noted = book.volatile.keys().filter(|key| !objects.contains_key(*key));

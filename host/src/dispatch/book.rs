@@ -54,8 +54,6 @@ pub(super) struct Volatile {
     pub(super) resync: Option<Instant>,
     /// The object before this one was told to be deleted, so this one is `added`, whatever list it is in.
     pub(super) recreated: bool,
-    /// The watch's selectors changed under the entry, and the object is not in what they select now.
-    pub(super) rescoped: bool,
     /// uids that are gone from the cache; their tombstones are released once the ledger does not owe their end.
     gone: Vec<Box<str>>,
     /// How often in a row a call for it found the world away.
@@ -177,6 +175,14 @@ impl Book {
         self.first_lists.remove(watch);
         if let Some(record) = self.ledger.watch(watch).cloned() {
             self.ledger.record(watch, Some(super::ledger::WatchRecord { worked_off: true, ..record }));
+        }
+    }
+
+    /// Notes whether the object is outside of what its watch selects since the watch changed.
+    pub(super) fn rescope(&mut self, key: &LaneKey, rescoped: bool) {
+        if let Some(entry) = self.ledger.get(key).filter(|entry| entry.rescoped != rescoped) {
+            let entry = Entry { rescoped, ..entry.clone() };
+            self.ledger.put(key, entry);
         }
     }
 

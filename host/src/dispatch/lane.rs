@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     action::Executor,
-    handler::manifest::{Limits, Manifest, Watch},
+    handler::manifest::{Manifest, Watch},
     queue::{Drained, Priority, Queue, QueueMetrics, Settings},
     runtime::Invoke,
     watch::{Delta, PointerError, Source, View},
@@ -176,14 +176,14 @@ impl Lane {
         let queue = Queue::new(Settings::default());
         // client-go names a queue after its controller, too.
         deps.queues.observe(name, name, &queue);
-        let limits = Limits::default();
         let shared = Shared {
             name: name.into(),
             tasks: deps.tasks,
             metrics: deps.metrics.lane(name),
             queue,
             generation: watch::Sender::new(None),
-            book: Mutex::new(Book::new(name, deps.store.as_ref(), limits.dead_letters, limits.dead_letter_bytes)),
+            // What was kept was kept within the bounds of its generation; the next one brings its own.
+            book: Mutex::new(Book::new(name, deps.store.as_ref(), usize::MAX, usize::MAX)),
             store: deps.store,
             world: Mutex::default(),
             tally: Mutex::default(),
@@ -191,6 +191,7 @@ impl Lane {
             holds: Arc::new(Semaphore::new(MAX_HELD_KEYS)),
             closing: CancellationToken::new(),
         };
+        shared.count_letters(&shared.book());
         Lane { shared: Arc::new(shared) }
     }
 

@@ -42,6 +42,10 @@ pub struct Entry {
     pub timer: Option<Timer>,
     /// Grows with each acknowledgement.
     pub counter: u64,
+    /// The watch's selectors changed under the entry, and the object was not in what they select then: should it turn out that it lives on, it did not leave, the
+    /// watch did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rescoped: bool,
     /// What was handed over last: what a deletion is told with when nobody else knows the object any more.
     pub projection: Text,
     /// What was acknowledged last; only for watches with `previous`.
@@ -332,6 +336,7 @@ mod tests {
             attempts: 3,
             timer: Some(Timer { set_at_ms: 1, runs_for_ms: 2 }),
             counter: 4,
+            rescoped: true,
             projection: Text::from(r#"{"kind":"Pod"}"#.to_owned()),
             acknowledged: Some(Text::from("{}".to_owned())),
         };

@@ -107,6 +107,9 @@ impl Shared {
         if book.generation != Some(active.number) {
             return Look::Stale;
         }
+        if handed.is_some() {
+            book.rescope(key, false);
+        }
         let entry = book.ledger.get(key).cloned();
         if entry.as_ref().map(|entry| &entry.uid) != begun.entry.as_ref().map(|entry| &entry.uid) {
             return Look::Stale;
@@ -122,7 +125,7 @@ impl Shared {
             None if outside => Sight::Outside,
             None => Sight::Gone,
         };
-        if outside && book.volatile.get(key).is_some_and(|volatile| volatile.rescoped) {
+        if outside && entry.as_ref().is_some_and(|entry| entry.rescoped) {
             // It never left: the watch did.
             book.ledger.remove(key);
             self.settled(&mut book, watched, key);
@@ -161,7 +164,7 @@ impl Shared {
             watched.source.release(&key.object, &entry.uid);
         }
         let volatile = book.volatile.entry(key.clone()).or_default();
-        (volatile.requeue, volatile.resync, volatile.rescoped) = (None, None, false);
+        (volatile.requeue, volatile.resync) = (None, None);
         volatile.recreated = watched.source.get(&key.object).is_some();
         if volatile.recreated {
             book.because(key, super::event::Reasons::CHANGED);
@@ -173,7 +176,7 @@ impl Shared {
     pub(super) fn settled(&self, book: &mut Book, watched: &Watched, key: &LaneKey) {
         book.answered(key);
         if let (Some(volatile), Some(_)) = (book.volatile.get_mut(key), book.ledger.get(key)) {
-            (volatile.recreated, volatile.rescoped) = (false, false);
+            volatile.recreated = false;
         }
         for uid in book.released(key) {
             watched.source.release(&key.object, &uid);

@@ -211,18 +211,12 @@ impl Store {
             trouble: progress.trouble.map(|(since, error)| Trouble { error, seconds: since.elapsed().as_secs() }),
             set_aside: inner.set_aside.clone(),
             unreadable: inner.unreadable,
-            not_loaded: lock(&inner.known).keys().cloned().collect(),
         }
     }
 
-    /// What is known of a handler that was not loaded since weir started is forgotten; whether there was anything.
-    pub fn forget_unloaded(&self, handler: &str) -> bool {
-        let Some(kept) = lock(&self.inner.known).remove(handler) else { return false };
-        for dry_run in [false, true] {
-            let recorder = self.recorder(handler, dry_run);
-            kept.names(dry_run).into_iter().for_each(|name| recorder.put(name, None));
-        }
-        true
+    /// The handlers that something is known of, less those that were taken.
+    pub fn handlers(&self) -> Vec<String> {
+        lock(&self.inner.known).keys().cloned().collect()
     }
 
     /// Writes and forces to disk what is put, and lets go of the directory. Nothing put later is written.
@@ -293,15 +287,6 @@ impl Drop for Inner {
 impl Kept {
     fn half(&mut self, dry_run: bool) -> &mut KeptHalf {
         if dry_run { &mut self.dry } else { &mut self.real }
-    }
-
-    /// Every record of one half.
-    fn names(&self, dry_run: bool) -> Vec<Name> {
-        let half = if dry_run { &self.dry } else { &self.real };
-        let entries = half.entries.keys().cloned().map(Name::Entry);
-        let watches = half.watches.keys().cloned().map(Name::Watch);
-        let letters = half.letters.keys().copied().map(Name::Letter);
-        entries.chain(watches).chain(letters).chain([Name::Handler]).collect()
     }
 }
 

@@ -26,6 +26,7 @@ fn entry(outcome: Standing) -> Entry {
         attempts: 0,
         timer: None,
         counter: 0,
+        rescoped: false,
         projection: Text::default(),
         acknowledged: None,
     }

@@ -23,7 +23,7 @@ impl Offline {
         let store = Store::open(settings, StoreMetrics::default())?;
         // The bounds are the handlers' own, and looked at when those run.
         let book = |handler: String| (handler.clone(), Book::new(&handler, Some(&store), usize::MAX, usize::MAX));
-        let books = store.status().not_loaded.into_iter().map(book).collect();
+        let books = store.handlers().into_iter().map(book).collect();
         Ok(Offline { store, books })
     }
 

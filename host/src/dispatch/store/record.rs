@@ -185,6 +185,7 @@ mod tests {
             attempts: 3,
             timer: Some(Timer { set_at_ms: 1, runs_for_ms: 2 }),
             counter: 4,
+            rescoped: false,
             projection: Text::from(r#"{"a":"\u0000"}"#.to_owned()),
             acknowledged: Some(Text::default()),
         };

@@ -26,8 +26,6 @@ pub struct StoreStatus {
     pub set_aside: Option<String>,
     /// Records that could not be read when it was opened; they are left as they are.
     pub unreadable: usize,
-    /// Handlers that something is known of and that have not been loaded since weir started.
-    pub not_loaded: Vec<String>,
 }
 
 /// The store cannot write.

@@ -24,7 +24,7 @@ async fn what_was_put_is_there_when_it_is_opened_again_and_whoever_asks_first_ha
     store.written().await;
     drop(store);
     let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
-    assert_eq!(store.status().not_loaded, ["h", "other"]);
+    assert_eq!(store.handlers(), ["h", "other"]);
     assert_eq!(store.take("h").real.handler, record(99), "the newest");
     assert_eq!(store.take("h").real.handler, HandlerRecord::default());
     assert_eq!(store.take("other").dry.handler, record(7));
@@ -47,7 +47,7 @@ async fn a_store_that_may_take_no_more_goes_on_without_waiting_and_still_removes
     drop(store);
     let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
     assert_eq!(
-        store.status().not_loaded,
+        store.handlers(),
         Vec::<String>::new(),
         "what could not be written is not there, what was removed neither"
     );

@@ -10,7 +10,7 @@ use crate::{
     runtime::FailureKind,
 };
 use std::{path::Path, time::Duration};
-use weir_devapi::{DevApi, Options};
+use weir_devapi::{DevApi, Effect, Fault, Options};
 
 fn settings(dir: &Path) -> StoreSettings {
     StoreSettings { dir: dir.to_owned(), sync: Sync::EverySecond, max_bytes: 1 << 30, memtable_bytes: 1 << 20 }
@@ -214,5 +214,32 @@ async fn what_is_forgotten_begins_anew() {
     offline.close().unwrap();
     let rig = begin(&api, dir.path(), maps());
     expect(&rig, &["initial a 1"]).await;
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_a_narrower_watch_no_longer_covers_is_not_told_as_left_after_a_crash_either() {
+    let (api, dir) = (DevApi::new(Options::default()), tempfile::tempdir().unwrap());
+    let selecting = |label: &str| manifest(vec![Watch { label_selector: format!("l in ({label})"), ..watch() }]);
+    let rig = begin(&api, dir.path(), selecting("x,y"));
+    super::rig::set(&api, "y", "1", "y");
+    expect(&rig, &["initial y 1"]).await;
+    rig.end().await;
+    // The narrower one comes, but cannot ask where the object went before the process ends.
+    api.faults().inject(Fault {
+        method: Some("GET".into()),
+        path_contains: "metadata.name".into(),
+        watch: None,
+        times: 1000,
+        effect: Effect::DropConnection,
+    });
+    let rig = begin(&api, dir.path(), selecting("x"));
+    expect(&rig, &[]).await;
+    cut_off(rig).await;
+    api.faults().clear();
+    let rig = begin(&api, dir.path(), selecting("x"));
+    expect(&rig, &[]).await;
+    super::rig::set(&api, "y", "2", "x");
+    expect(&rig, &["added y 2"]).await;
     rig.end().await;
 }

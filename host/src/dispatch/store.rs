@@ -24,9 +24,9 @@ pub use status::{StoreMetrics, StoreStatus, Trouble};
 use super::{
     dead::Letter,
     key::LaneKey,
-    ledger::{Entry, WatchRecord},
+    ledger::{Entry, WatchRecord, unix_ms},
 };
-use disk::{Contents, Disk, DiskSettings};
+use disk::{Contents, Disk, DiskSettings, SetAside};
 use record::{Name, Owner, Value};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -100,6 +100,8 @@ pub(super) struct KeptHalf {
 
 struct Inner {
     desk: Arc<Desk>,
+    /// What is on disk could not be read at the start.
+    blind: bool,
     set_aside: Option<String>,
     unreadable: usize,
     /// Of handlers that were not asked for yet. Held for single changes.
@@ -144,21 +146,44 @@ struct Progress {
 impl Store {
     /// Opens the directory, and reads what it has. Blocks while it does.
     ///
+    /// What is there and cannot be used is set aside, and the log names where. A directory that cannot be made, read or written now (a disk that is full or
+    /// read-only) is tried again and again while weir goes on without what is in it: that is taken up at the next start.
+    ///
     /// # Errors
-    /// [`OpenError`]: another weir uses it, or it cannot be made or read. What is there and cannot be used is no error: it is set aside, and the log names where.
+    /// [`OpenError::InUse`]: another weir uses it.
     pub fn open(settings: StoreSettings, metrics: StoreMetrics) -> Result<Store, OpenError> {
-        let disk_settings = DiskSettings { memtable_bytes: settings.memtable_bytes };
-        let (disk, contents, set_aside) = Disk::open(&settings.dir, &disk_settings)?;
-        if let Some(aside) = &set_aside {
-            tracing::error!(
-                "the state in {} cannot be used: {}; it is kept in {}, and weir begins without it: every object is `initial` again",
-                settings.dir.display(),
-                aside.why,
-                aside.at.display(),
-            );
+        match opened(&settings) {
+            Ok((disk, contents, set_aside)) => Store::start(settings, metrics, Some(disk), contents, set_aside),
+            Err(used @ OpenError::InUse { .. }) => Err(used),
+            Err(error @ OpenError::Directory { .. }) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the state directory cannot be used now: weir goes on without what is in it, and tries again"
+                );
+                Store::start(settings, metrics, None, Contents::new(), None)
+            }
         }
+    }
+
+    /// Opens the directory, or says why it cannot.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn open_now(settings: StoreSettings, metrics: StoreMetrics) -> Result<Store, OpenError> {
+        let (disk, contents, set_aside) = opened(&settings)?;
+        Store::start(settings, metrics, Some(disk), contents, set_aside)
+    }
+
+    fn start(
+        settings: StoreSettings,
+        metrics: StoreMetrics,
+        disk: Option<Disk>,
+        contents: Contents,
+        set_aside: Option<SetAside>,
+    ) -> Result<Store, OpenError> {
         let (known, unreadable) = sort(contents);
-        let bytes = disk.bytes();
+        let bytes = disk.as_ref().map_or(0, Disk::bytes);
+        let blind = disk.is_none();
         let dir = settings.dir.clone();
         let desk = Arc::new(Desk {
             settings,
@@ -170,6 +195,7 @@ impl Store {
         let thread = writer::start(desk.clone(), disk).map_err(|source| OpenError::Directory { dir, source })?;
         let inner = Inner {
             desk,
+            blind,
             set_aside: set_aside.map(|aside| aside.at.display().to_string()),
             unreadable,
             known: Mutex::new(known),
@@ -180,7 +206,13 @@ impl Store {
 
     /// What was known of a handler. The second time, nothing: whoever asked keeps it.
     pub(super) fn take(&self, handler: &str) -> Kept {
-        lock(&self.inner.known).remove(handler).unwrap_or_default()
+        let mut kept = lock(&self.inner.known).remove(handler).unwrap_or_default();
+        if self.inner.blind {
+            // Beyond any number that a letter on disk can have: of one a second there never were as many.
+            let last_letter = unix_ms() / 1000;
+            (kept.real.handler.last_letter, kept.dry.handler.last_letter) = (last_letter, last_letter);
+        }
+        kept
     }
 
     /// What writes a handler's ledger, or that of its dry runs.
@@ -288,6 +320,20 @@ impl Kept {
     fn half(&mut self, dry_run: bool) -> &mut KeptHalf {
         if dry_run { &mut self.dry } else { &mut self.real }
     }
+}
+
+fn opened(settings: &StoreSettings) -> Result<(Disk, Contents, Option<SetAside>), OpenError> {
+    let disk_settings = DiskSettings { memtable_bytes: settings.memtable_bytes };
+    let opened = Disk::open(&settings.dir, &disk_settings)?;
+    if let Some(aside) = &opened.2 {
+        tracing::error!(
+            "the state in {} cannot be used: {}; it is kept in {}, and weir begins without it: every object is `initial` again",
+            settings.dir.display(),
+            aside.why,
+            aside.at.display(),
+        );
+    }
+    Ok(opened)
 }
 
 /// By handler; and how many records could not be read.

@@ -20,7 +20,7 @@ impl Offline {
     /// # Errors
     /// [`OpenError`], also if a weir runs on it.
     pub fn open(settings: StoreSettings) -> Result<Offline, OpenError> {
-        let store = Store::open(settings, StoreMetrics::default())?;
+        let store = Store::open_now(settings, StoreMetrics::default())?;
         // The bounds are the handlers' own, and looked at when those run.
         let book = |handler: String| (handler.clone(), Book::new(&handler, Some(&store), usize::MAX, usize::MAX));
         let books = store.handlers().into_iter().map(book).collect();

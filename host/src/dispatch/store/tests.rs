@@ -52,3 +52,23 @@ async fn a_store_that_may_take_no_more_goes_on_without_waiting_and_still_removes
         "what could not be written is not there, what was removed neither"
     );
 }
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_now_is_written_when_it_can_and_read_at_the_next_start() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("state");
+    // Something else stands where the directory should.
+    std::fs::write(&dir, "in the way").unwrap();
+    let store = Store::open(settings(&dir), StoreMetrics::default()).unwrap();
+    assert!(store.status().trouble.is_some());
+    store.recorder("h", false).handler(Some(&record(3)));
+    store.written().await;
+    assert!(store.take("new").real.handler.last_letter > 1_000_000_000, "no number is given twice");
+    std::fs::remove_file(&dir).unwrap();
+    while store.status().trouble.is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(store);
+    let store = Store::open(settings(&dir), StoreMetrics::default()).unwrap();
+    assert_eq!(store.take("h").real.handler, record(3));
+}

@@ -7,7 +7,7 @@
 use super::{
     Desk, Progress, Sync,
     disk::{Disk, Write},
-    lock,
+    lock, opened,
     record::{self, Name, Owner, Value},
 };
 use crate::failpoint;
@@ -32,7 +32,8 @@ type Records = HashMap<(Owner, Name), Option<Value>>;
 
 struct Writer {
     desk: Arc<Desk>,
-    disk: Disk,
+    /// None until the directory can be opened.
+    disk: Option<Disk>,
     /// Taken and not written: empty unless in trouble.
     backlog: Records,
     /// How many groups of the desk are in what was taken so far.
@@ -47,14 +48,20 @@ struct Writer {
 }
 
 /// Starts the thread.
-pub(super) fn start(desk: Arc<Desk>, disk: Disk) -> io::Result<JoinHandle<()>> {
-    let bytes = disk.bytes();
+pub(super) fn start(desk: Arc<Desk>, disk: Option<Disk>) -> io::Result<JoinHandle<()>> {
+    let bytes = disk.as_ref().map_or(0, Disk::bytes);
+    let failed = u32::from(disk.is_none());
+    if failed > 0 {
+        let error = "it could not be opened when weir started; the log says why".to_owned();
+        desk.metrics.trouble.set(1);
+        desk.progress.send_modify(|now| now.trouble = Some((Instant::now(), error)));
+    }
     let writer = Writer {
         desk,
         disk,
         backlog: Records::new(),
         taken: 0,
-        failed: 0,
+        failed,
         synced_at: Instant::now(),
         bytes,
         unsynced: false,
@@ -132,11 +139,8 @@ impl Writer {
     fn attempt(&mut self) {
         failpoint::reach("grouping");
         let before = self.failed;
-        if before > 0 {
-            self.bytes = self.disk.bytes();
-        }
-        let result = if before > 0 { self.disk.reopen() } else { Ok(()) };
-        match result.and_then(|()| self.write()) {
+        let ready = if before > 0 { self.mend() } else { Ok(()) };
+        match ready.and_then(|()| self.write()) {
             Ok(()) => {
                 self.failed = 0;
                 failpoint::reach("grouped");
@@ -154,7 +158,25 @@ impl Writer {
         self.desk.metrics.waiting.set(gauge(self.backlog.len() as u64));
     }
 
+    /// Opens the directory, for the first time or again.
+    fn mend(&mut self) -> io::Result<()> {
+        match &mut self.disk {
+            Some(disk) => disk.reopen()?,
+            None => {
+                let (disk, known, _) = opened(&self.desk.settings).map_err(io::Error::other)?;
+                tracing::warn!(
+                    records = known.len(),
+                    "the state directory can be used now; what was in it is taken up when weir is started next"
+                );
+                self.disk = Some(disk);
+            }
+        }
+        self.bytes = self.disk.as_ref().map_or(0, Disk::bytes);
+        Ok(())
+    }
+
     fn write(&mut self) -> io::Result<()> {
+        let Some(disk) = &mut self.disk else { return Err(io::Error::other("the directory is not open")) };
         let (bytes, most) = (self.bytes, self.desk.settings.max_bytes);
         let full = bytes >= most;
         let group: Vec<Write> = self
@@ -165,7 +187,7 @@ impl Writer {
             .collect::<io::Result<_>>()?;
         let records = group.len() as u64;
         if records > 0 {
-            self.disk.write(group, self.desk.settings.sync == Sync::Always)?;
+            disk.write(group, self.desk.settings.sync == Sync::Always)?;
             self.unsynced = self.desk.settings.sync == Sync::EverySecond;
             self.desk.metrics.groups.inc();
             self.desk.metrics.records.inc_by(records);
@@ -209,13 +231,14 @@ impl Writer {
             return;
         }
         self.synced_at = Instant::now();
-        self.bytes = self.disk.bytes();
+        let Some(disk) = &mut self.disk else { return };
+        self.bytes = disk.bytes();
         self.desk.metrics.bytes.set(gauge(self.bytes));
         self.desk.progress.send_modify(|now| now.bytes = self.bytes);
         if !self.unsynced {
             return;
         }
-        match self.disk.sync() {
+        match disk.sync() {
             Ok(()) => self.unsynced = false,
             // What was written before is with the operating system; the next write finds out whether that can still write.
             Err(error) => self.trouble(&error),

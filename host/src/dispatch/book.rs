@@ -56,8 +56,8 @@ pub(super) struct Volatile {
     pub(super) recreated: bool,
     /// uids that are gone from the cache; their tombstones are released once the ledger does not owe their end.
     gone: Vec<Box<str>>,
-    /// How often in a row a call for it found the world away.
-    pub(super) silences: u32,
+    /// How often in a row this key shut the lane, because a call for it found the world away.
+    pub(super) shuts: u32,
     pub(super) budget: Budget,
 }
 
@@ -160,7 +160,7 @@ impl Book {
     pub(super) fn answered(&mut self, key: &LaneKey) {
         if let Some(volatile) = self.volatile.get_mut(key) {
             volatile.taken = Reasons::default();
-            volatile.silences = 0;
+            volatile.shuts = 0;
         }
         if let Some(first) = self.first_lists.get_mut(&key.watch)
             && first.remove(&key.object)

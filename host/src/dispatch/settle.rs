@@ -15,10 +15,10 @@ use super::{
     ledger::{Entry, Standing, Timer, unix_ms},
     look::Plan,
     outcome::{Attempt, Cause, Outcome, Pace, Retry, judge},
-    world::{Heard, absence},
+    world::Heard,
 };
 use crate::{
-    action::{Applied, Subject},
+    action::{Applied, Class, Subject},
     contract::{Note, Severity},
     queue::Priority,
     runtime::CallFailure,
@@ -101,11 +101,8 @@ impl Shared {
                 // The timer was cleared as the call began; the watch's period goes on.
                 schedule(self, &mut book, key, &watched.config, now);
             }
-            Outcome::World { .. } => {
-                let silences = &mut book.volatile.entry(key.clone()).or_default().silences;
-                self.queue.retry_after(key.clone(), absence(*silences));
-                *silences = silences.saturating_add(1);
-            }
+            // Not the key's doing: it is queued again, and called as soon as the lane is open.
+            Outcome::World { .. } => {}
             Outcome::Dead(cause) => {
                 self.give_up(&mut book, active, watched, key, plan, cause);
                 note = Some(self.warning(
@@ -117,7 +114,8 @@ impl Shared {
         self.count_letters(&book);
         let note = note.map(|note| (plan.subject.clone(), note));
         let acknowledged = matches!(outcome, Outcome::Done | Outcome::Again(_));
-        After { note, hold, finished: true, heard: heard(attempt, &outcome), acknowledged }
+        let finished = !matches!(outcome, Outcome::World { .. });
+        After { note, hold, finished, heard: heard(attempt, &outcome), acknowledged }
     }
 
     /// The handler answered.
@@ -286,12 +284,13 @@ fn applied(attempt: &Attempt) -> Option<&Applied> {
     }
 }
 
-/// Whether the API answered, as far as can be told: an error that is neither the world's nor a refusal before sending is an answer.
+/// Whether the API answered, as far as can be told: an error that is neither the world's nor a refusal before sending is an answer, whether or
+/// not it was the last that the retry limit allows.
 fn heard(attempt: &Attempt, outcome: &Outcome) -> Heard {
     if let Outcome::World { at_least, .. } = outcome {
         return Heard::Silence { at_least: *at_least };
     }
     let wrote = applied(attempt).is_some_and(|applied| applied.writes > 0 || applied.own_deleted);
-    let refused = matches!(outcome, Outcome::Retry(_)) && matches!(attempt, Attempt::Acted(Err(_)));
+    let refused = matches!(attempt, Attempt::Acted(Err(error)) if error.class != Class::Permanent);
     if wrote || refused { Heard::Answer } else { Heard::Nothing }
 }

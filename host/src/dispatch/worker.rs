@@ -1,7 +1,7 @@
 //! The workers of a lane: claim, look, call, carry out, settle.
 //!
 //! Promises: a worker that panics inside a call counts that as the call's failure and goes on; a key is let go only once the cache shows the
-//! handler's own writes; while the world is away one probe at a time is let through.
+//! handler's own writes; while the world is away one probe at a time is let through, also after one that ended without a word.
 
 use super::{
     key::LaneKey,
@@ -9,7 +9,7 @@ use super::{
     look::{Look, Plan},
     outcome::Attempt,
     settle::{After, Hold},
-    world::{Do, Heard},
+    world::{Do, Heard, Ticket, absence},
 };
 use crate::{
     failpoint,
@@ -83,7 +83,7 @@ fn span(shared: &Shared, key: &LaneKey) -> tracing::Span {
 }
 
 async fn work(shared: &Arc<Shared>, claim: Claim<LaneKey>) {
-    let probe = shared.world().take_probe();
+    let listening = Listening::begin(shared);
     let Some(active) = shared.current() else { return claim.finish() };
     let Some(watched) = active.watches.get(&claim.watch) else { return claim.finish() };
     let after = match shared.look(&active, watched, &claim).await {
@@ -121,9 +121,7 @@ async fn work(shared: &Arc<Shared>, claim: Claim<LaneKey>) {
             }
         }
     };
-    let heard = after.heard;
-    let act = shared.world().heard(heard, probe);
-    obey(shared, act);
+    listening.end(&claim, after.heard);
     let_go(shared, &active, claim, after).await;
 }
 
@@ -197,6 +195,51 @@ async fn catch_up(source: &Source, key: &LaneKey, hold: Hold) {
                     "could not ask for an object that the cache is behind on"
                 );
             }
+        }
+    }
+}
+
+/// A claim's part in finding out whether the world is there. Dropped without a word, because the claim came to nothing or panicked, it lets the
+/// next probe through if it was one.
+struct Listening<'a> {
+    shared: &'a Arc<Shared>,
+    ticket: Option<Ticket>,
+}
+
+impl Listening<'_> {
+    fn begin(shared: &Arc<Shared>) -> Listening<'_> {
+        let ticket = Some(shared.world().begin());
+        Listening { shared, ticket }
+    }
+
+    /// To be called while the claim lasts, so that its key is queued again only when the lane is shut.
+    fn end(mut self, key: &LaneKey, heard: Heard) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let act = self.shared.world().heard(heard, ticket);
+        if let Do::Pause(_) = act {
+            self.shut_by(key);
+        }
+        obey(self.shared, act);
+    }
+
+    /// The first time that a key shuts the lane it is like any other, and back with all others. If it does so again before it was answered, it
+    /// may be that the world is away for this key alone: it waits of itself, longer each time.
+    fn shut_by(&self, key: &LaneKey) {
+        let mut book = self.shared.book();
+        let shuts = &mut book.volatile.entry(key.clone()).or_default().shuts;
+        let before = std::mem::replace(shuts, shuts.saturating_add(1));
+        drop(book);
+        if let Some(waits) = before.checked_sub(1) {
+            self.shared.queue.retry_after(key.clone(), absence(waits));
+        }
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let act = self.shared.world().heard(Heard::Nothing, ticket);
+            obey(self.shared, act);
         }
     }
 }

@@ -330,7 +330,7 @@ async fn timeouts_that_repeat_slow_the_lane_and_the_first_answer_ends_that() {
     let calls = answer(&rig, |_| Ok(Vec::new()));
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(rig.lane.status().ledger.acknowledged, 50);
-    let calls = calls.lock().unwrap();
+    let calls = calls.lock().unwrap().clone();
     assert_eq!(calls[49].0, calls[0].0, "after the first answer nobody waits any more");
     assert_eq!(rig.lane.status().state, LaneState::Running);
     rig.end().await;

@@ -21,7 +21,8 @@ mod testing;
 pub use executor::{Executor, ExecutorDeps, Lines, Pace};
 pub use metrics::ActionMetrics;
 
-use crate::contract::{Change, Failure, ObjectRef};
+use crate::contract::{Action, Change, Failure, ObjectRef};
+use crate::handler::manifest::Manifest;
 use crate::kinds::Resource;
 use bytes::Bytes;
 
@@ -40,6 +41,14 @@ pub struct Subject {
     pub change: Change,
     /// The state as the cache has it, as JSON without managedFields; no-ops are dropped against it.
     pub state: Bytes,
+}
+
+/// Whether a reply would be carried out, as far as that can be said without asking the API.
+///
+/// # Errors
+/// Why not; for a missing grant, the lines that would give it.
+pub fn check(actions: &[Action], subject: &Subject, manifest: &Manifest) -> Result<(), String> {
+    plan::plan(actions.to_vec(), subject, manifest).map(|_| ())
 }
 
 /// One write to the event's own object that the API answered.

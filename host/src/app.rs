@@ -4,6 +4,7 @@
 //! running; shutting down takes no event further than it was: what is under way may end within the grace period, the rest is
 //! open in the ledger. Everything that runs is spawned into one tracker and has ended when [`App::stop`] returns.
 
+mod call;
 mod handlers;
 mod load;
 mod metrics;
@@ -23,6 +24,7 @@ use crate::{
     runtime::{Engine, EngineError, EngineSettings},
     watch::{Informers, WatchMetrics, WatchSettings},
 };
+pub use call::{Call, Called};
 use handlers::Handlers;
 use kube::Client;
 use metrics::LoadMetrics;

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command line is wrong. The environment is read here (through clap, and for the
 //! choice of cluster) and nowhere else.
 
+mod allow;
+mod call;
 mod check;
 mod dev;
 mod run;
@@ -35,6 +37,10 @@ enum Command {
     Dev(dev::DevArgs),
     /// Check a component, with the manifest beside it, and show what it is
     Check(check::CheckArgs),
+    /// Call a component once with objects from files, and show what it answers
+    Call(call::CallArgs),
+    /// Show what a component wants, and grant it in the manifest beside it
+    Allow(allow::AllowArgs),
     /// Show what a running weir is doing
     Status(status::StatusArgs),
 }
@@ -137,6 +143,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Call(arguments) => call::run(arguments),
+        Command::Allow(arguments) => allow::run(arguments),
         Command::Status(arguments) => status::run(arguments),
     };
     match done {

@@ -25,7 +25,15 @@ struct Readable {
     kind: String,
     /// Empty: all.
     namespaces: Vec<String>,
-    source: Arc<Source>,
+    objects: Objects,
+}
+
+/// Where a kind's objects come from.
+enum Objects {
+    /// An informer's cache.
+    Cached(Source),
+    /// They were given: `weir call --read`.
+    Given(Vec<Object>),
 }
 
 /// What may be read, held open as long as this lives.
@@ -50,21 +58,37 @@ struct Labels {
 impl ReadSet {
     /// Follows what `manifest` declares and was granted.
     pub(super) fn follow(manifest: &Manifest, informers: &Informers) -> ReadSet {
+        ReadSet::of(manifest, |read, namespaces| {
+            let spec = WatchSpec {
+                api_version: read.api_version.clone(),
+                kind: read.kind.clone(),
+                namespaces: namespaces.to_vec(),
+                label_selector: String::new(),
+                field_selector: String::new(),
+                mode: Mode::Whole,
+            };
+            Objects::Cached(informers.follow(&spec, Arc::new(|_| ())))
+        })
+    }
+
+    /// What `manifest` declares and was granted, of these objects, each with its apiVersion and kind.
+    pub(super) fn given(manifest: &Manifest, objects: &[(String, String, Object)]) -> ReadSet {
+        ReadSet::of(manifest, |read, _| {
+            let same = |it: &&(String, String, Object)| it.0 == read.api_version && it.1 == read.kind;
+            Objects::Given(objects.iter().filter(same).map(|(_, _, object)| object.clone()).collect())
+        })
+    }
+
+    fn of(manifest: &Manifest, objects: impl Fn(&Read, &[String]) -> Objects) -> ReadSet {
         let readable = manifest
             .reads
             .iter()
             .filter_map(|read| Some((read, granted_namespaces(read, &manifest.grants.read)?)))
-            .map(|(read, namespaces)| {
-                let spec = WatchSpec {
-                    api_version: read.api_version.clone(),
-                    kind: read.kind.clone(),
-                    namespaces: namespaces.clone(),
-                    label_selector: String::new(),
-                    field_selector: String::new(),
-                    mode: Mode::Whole,
-                };
-                let source = Arc::new(informers.follow(&spec, Arc::new(|_| ())));
-                Readable { api_version: read.api_version.clone(), kind: read.kind.clone(), namespaces, source }
+            .map(|(read, namespaces)| Readable {
+                api_version: read.api_version.clone(),
+                kind: read.kind.clone(),
+                objects: objects(read, &namespaces),
+                namespaces,
             })
             .collect();
         ReadSet { readable, declared: manifest.reads.clone(), handler: manifest.name.clone() }
@@ -73,7 +97,9 @@ impl ReadSet {
     /// Until every cache is complete.
     pub(super) async fn synced(&self) {
         for readable in &self.readable {
-            readable.source.synced().await;
+            if let Objects::Cached(source) = &readable.objects {
+                source.synced().await;
+            }
         }
     }
 
@@ -86,7 +112,7 @@ impl ReadSet {
     fn get(&self, key: &ObjectRef) -> Result<Option<String>, ReadError> {
         let readable = self.readable(&key.api_version, &key.kind, key.namespace.as_deref())?;
         let key = ObjectKey { namespace: key.namespace.as_deref().map(Arc::from), name: Arc::from(key.name.as_str()) };
-        readable.source.get(&key).map(|object| text(&object)).transpose()
+        readable.objects.get(&key).map(|object| text(&object)).transpose()
     }
 
     fn list(&self, query: &Query) -> Result<Page, ReadError> {
@@ -100,8 +126,8 @@ impl ReadSet {
             limit => usize::try_from(limit).map_or(MAX_PAGE, |limit| limit.min(MAX_PAGE)),
         };
         let mut objects: Vec<Object> = readable
-            .source
-            .objects()
+            .objects
+            .all()
             .into_iter()
             .filter(|object| {
                 query.namespace.is_none() || object.key().namespace.as_deref() == query.namespace.as_deref()
@@ -144,10 +170,33 @@ impl ReadSet {
                 readable.namespaces.join(", ")
             )));
         }
-        if !readable.source.is_synced() {
+        if !readable.objects.is_complete() {
             return Err(ReadError::Unavailable(format!("the cache of {api_version} {kind} is not complete yet")));
         }
         Ok(readable)
+    }
+}
+
+impl Objects {
+    fn get(&self, key: &ObjectKey) -> Option<Object> {
+        match self {
+            Objects::Cached(source) => source.get(key),
+            Objects::Given(objects) => objects.iter().find(|object| object.key() == key).cloned(),
+        }
+    }
+
+    fn all(&self) -> Vec<Object> {
+        match self {
+            Objects::Cached(source) => source.objects(),
+            Objects::Given(objects) => objects.clone(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        match self {
+            Objects::Cached(source) => source.is_synced(),
+            Objects::Given(_) => true,
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use crate::{
     runtime::{Engine, EngineSettings},
 };
 use clap::Args;
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -16,24 +19,7 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
     let file = &arguments.file;
-    let unread = |error: &dyn std::fmt::Display| {
-        format!("{}: it cannot be read ({error}); give the path of a .wasm file", file.display())
-    };
-    let found = std::fs::metadata(file).map_err(|error| unread(&error))?;
-    if !found.is_file() {
-        return Err(unread(&"it is no regular file").into());
-    }
-    // As in the directory of handlers, the size is looked at before anything is read.
-    let limit = handler::directory::Limits::default().component_bytes;
-    if found.len() > limit {
-        return Err(format!(
-            "{}: it has {} bytes, more than the {limit} it may have; strip the component's debug information, or split it",
-            file.display(),
-            found.len()
-        )
-        .into());
-    }
-    let bytes = std::fs::read(file).map_err(|error| unread(&error))?;
+    let bytes = component(file)?;
     let size = bytes.len();
     super::runtime()?.block_on(async {
         let engine = Engine::new(EngineSettings::default())?;
@@ -67,4 +53,26 @@ pub(super) fn run(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     })
+}
+
+/// The bytes of a component; like everywhere in the command line, one message if they cannot be had.
+pub(super) fn component(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let unread = |error: &dyn std::fmt::Display| {
+        format!("{}: it cannot be read ({error}); give the path of a .wasm file", file.display())
+    };
+    let found = std::fs::metadata(file).map_err(|error| unread(&error))?;
+    if !found.is_file() {
+        return Err(unread(&"it is no regular file").into());
+    }
+    // As in the directory of handlers, the size is looked at before anything is read.
+    let limit = handler::directory::Limits::default().component_bytes;
+    if found.len() > limit {
+        return Err(format!(
+            "{}: it has {} bytes, more than the {limit} it may have; strip the component's debug information, or split it",
+            file.display(),
+            found.len()
+        )
+        .into());
+    }
+    Ok(std::fs::read(file).map_err(|error| unread(&error))?)
 }

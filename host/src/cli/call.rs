@@ -29,6 +29,9 @@ pub(super) struct CallArgs {
     /// The object it is called for, whole: YAML or JSON
     #[arg(long, value_name = "FILE")]
     object: PathBuf,
+    /// Which of the file's objects, if it has several
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// The state it acknowledged last, for watches with `previous`
     #[arg(long, value_name = "FILE")]
     previous: Option<PathBuf>,
@@ -70,8 +73,9 @@ pub(super) fn run(arguments: CallArgs) -> Result<(), Box<dyn Error>> {
         None => written,
         Some(settings) => Some(with_settings(written.as_deref(), &beside, settings)?),
     };
-    let object = one(&arguments.object)?;
-    let previous = arguments.previous.as_deref().map(one).transpose()?;
+    let name = arguments.name.as_deref();
+    let object = one(&arguments.object, name)?;
+    let previous = arguments.previous.as_deref().map(|file| one(file, name)).transpose()?;
     let read = arguments.read.iter().map(|file| objects(file)).collect::<Result<Vec<_>, _>>()?.concat();
     let call = Call {
         stem: &stem,
@@ -207,12 +211,20 @@ fn with_settings(written: Option<&str>, beside: &Path, settings: &Path) -> Resul
     Ok(document.to_string())
 }
 
-fn one(file: &Path) -> Result<Value, Box<dyn Error>> {
-    let mut objects = objects(file)?;
-    if objects.len() != 1 {
-        return Err(UsageError(format!("{}: it has {} objects; give one", file.display(), objects.len())).into());
+/// The one object of a file, or the one of this name.
+fn one(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
+    let named =
+        |object: &Value| object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let all = objects(file)?;
+    let names = all.iter().map(named).collect::<Vec<_>>().join(", ");
+    let mut meant = all.into_iter().filter(|object| name.is_none_or(|name| named(object) == name));
+    match (meant.next(), meant.next()) {
+        (Some(object), None) => Ok(object),
+        (None, _) => Err(UsageError(format!("{}: the object is not there; it has: {names}", file.display())).into()),
+        (Some(_), Some(_)) => {
+            Err(UsageError(format!("{}: say which object with --name; it has {names}", file.display())).into())
+        }
     }
-    Ok(objects.remove(0))
 }
 
 /// The objects of a file; those of a list one by one.

@@ -7,7 +7,7 @@
 //! Bound: [`MAX_GROUP_VERSIONS`] remembered group versions; beyond it the memory starts afresh.
 
 use kube::Client;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     fmt,
@@ -18,7 +18,8 @@ use std::{
 pub const MAX_GROUP_VERSIONS: usize = 512;
 
 /// One resource of the API: enough to name its objects and to build their paths.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resource {
     /// Empty for the core group.
     pub group: String,

@@ -37,7 +37,7 @@ pub use machine::{
 };
 pub use metrics::WatchMetrics;
 pub use object::{Object, ObjectError, ObjectKey};
-pub use registry::{Informers, Mode, WatchSettings, WatchSpec, WatchStatus};
+pub use registry::{Informers, Known, Mode, WatchSettings, WatchSpec, WatchStatus};
 pub use source::{LONGEST_CATCH_UP, Presence, Source};
 pub use version::older;
 pub use view::{MAX_POINTER_BYTES, PointerError, View};

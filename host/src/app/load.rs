@@ -108,7 +108,7 @@ pub(super) async fn prepare(
         .iter()
         .map(|watch| {
             let listener = lane.listener(number, &watch.name);
-            (watch.name.clone(), parts.informers.follow(&spec_of(watch), listener))
+            (watch.name.clone(), parts.informers.resume(&spec_of(watch), &lane.known(watch), listener))
         })
         .collect();
     let reads = Arc::new(ReadSet::follow(&manifest, &parts.informers));

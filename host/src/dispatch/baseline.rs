@@ -194,7 +194,8 @@ fn baseline(shared: &Shared, active: &Active, watched: &Watched) {
         queue(shared, &mut book, &key, if rescoped { Priority::Low } else { Priority::High });
     }
     // After the entries it says something about, so that a crash in between leaves the change of scope to be seen again.
-    book.ledger.record(&watched.name, Some(WatchRecord { worked_off, ..watched.record.clone() }));
+    let definition = watched.source.definition();
+    book.ledger.record(&watched.name, Some(WatchRecord { worked_off, definition, ..watched.record.clone() }));
     // Letters to tell, whoever has the name now; and keys known for nothing but a tombstone to release.
     let told = book.dead.iter().filter(|letter| letter.telling.is_some()).map(|letter| &letter.key);
     let noted = book.volatile.keys().filter(|key| !objects.contains_key(*key));

@@ -24,7 +24,7 @@ use crate::{
     handler::manifest::{Manifest, Watch},
     queue::{Drained, Priority, Queue, QueueMetrics, Settings},
     runtime::Invoke,
-    watch::{Delta, PointerError, Source, View},
+    watch::{Delta, Known, PointerError, Source, View},
 };
 use std::{
     collections::HashMap,
@@ -209,6 +209,11 @@ impl Lane {
                 shared.hear(number, &watch, delta);
             }
         })
+    }
+
+    /// What the ledger knows of what a watch is about, to be followed with: so that a list from before that is not taken for the newest.
+    pub fn known(&self, watch: &Watch) -> Known {
+        self.shared.book().ledger.known(watch)
     }
 
     /// Makes `generation` the one that is called, at the next claim; calls under way end with the one they began with. A watch whose source has not

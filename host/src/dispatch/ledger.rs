@@ -9,7 +9,12 @@
 //! Bound: one entry per object that the handler's watches hold or that it is owed the end of.
 
 use super::{key::LaneKey, store::Recorder};
-use crate::{contract::Change, handler::manifest::Watch, watch::Fingerprint};
+use crate::{
+    contract::Change,
+    handler::manifest::Watch,
+    kinds::Resource,
+    watch::{Fingerprint, Known, older},
+};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{
@@ -110,6 +115,9 @@ pub struct WatchRecord {
     pub changed: Option<Vec<String>>,
     /// Every object of the first list has been handed over, so whatever is new from now on is `added`.
     pub worked_off: bool,
+    /// The resource, if its kind was seen to come from a definition: if that is gone after a restart, so are the objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Resource>,
 }
 
 /// The entries of one lane.
@@ -193,6 +201,7 @@ impl WatchRecord {
             fields: watch.fields.clone(),
             changed: watch.changed.clone(),
             worked_off: false,
+            definition: None,
         }
     }
 
@@ -269,6 +278,16 @@ impl Ledger {
         let keys: Vec<LaneKey> = self.entries.keys().cloned().collect();
         keys.iter().for_each(|key| _ = self.remove(key));
         self.watches().iter().for_each(|name| self.record(name, None));
+    }
+
+    /// What the entries of a watch know of the API, for the informers that it is to be followed with.
+    pub(super) fn known(&self, watch: &Watch) -> Known {
+        let same_kind = |record: &&WatchRecord| record.same_kind(&WatchRecord::of(watch));
+        let Some(record) = self.watch(&watch.name).filter(same_kind) else { return Known::default() };
+        let entries = self.entries.iter().filter(|(key, _)| *key.watch == *watch.name);
+        let versions = entries.map(|(_, entry)| &entry.resource_version);
+        let version = versions.reduce(|a, b| if older(a, b) { b } else { a }).cloned();
+        Known { version, defined: record.definition.clone() }
     }
 
     /// What a watch was.

@@ -73,6 +73,22 @@ impl Shared {
         let source = &watched.source;
         let mut object = source.get(&key.object);
         let mut outside = false;
+        if let (None, Some(entry)) = (&object, &begun.entry)
+            && source.is_behind(&key.object, &entry.uid, &entry.resource_version)
+        {
+            // The informer may be another than the one that brought it, and lag, or its list may be from before. One GET tells; what that does not
+            // find is gone, or was never selected, which is asked next.
+            match source.refresh(&key.object).await {
+                Err(error) if !is_missing(&error) => {
+                    tracing::warn!(
+                        error = &error as &dyn Error,
+                        "could not ask for an object that the cache is behind on"
+                    );
+                    return Look::Unknown(heard(&error));
+                }
+                _ => object = source.get(&key.object),
+            }
+        }
         if let (None, Some(entry)) = (&object, &begun.entry) {
             match source.whereabouts(&key.object, &entry.uid).await {
                 Ok(Whereabouts::Deleted) => {}
@@ -274,6 +290,11 @@ fn heard(error: &kube::Error) -> Heard {
         kube::Error::Api(status) if !matches!(status.code, 401 | 429 | 502..=504) => Heard::Answer,
         _ => Heard::Silence { at_least: None },
     }
+}
+
+/// Whether there is no collection to look for the object in.
+fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 fn subject(resource: crate::kinds::Resource, event: &Event, state: Bytes) -> Subject {

@@ -115,6 +115,14 @@ impl Cache {
         self.get(key).is_some_and(|object| has(object.resource_version())) || self.head.as_deref().is_some_and(has)
     }
 
+    /// Whether the cache is surely behind this state of an object, so that the object's absence says nothing. A tombstone from then or later speaks
+    /// for itself.
+    pub(super) fn is_behind(&self, key: &ObjectKey, uid: &str, resource_version: &str) -> bool {
+        let earlier = |version: &str| older(version, resource_version);
+        self.head.as_deref().is_some_and(earlier)
+            && self.tombstone(key, uid).is_none_or(|tombstone| earlier(tombstone.last.resource_version()))
+    }
+
     /// Everything up to `resource_version` is in here now.
     pub(super) fn advance(&mut self, resource_version: &str) {
         if !resource_version.is_empty() && !self.head.as_deref().is_some_and(|head| older(resource_version, head)) {

@@ -1,20 +1,27 @@
 //! Kinds that come and go: the definitions of custom resources.
 //!
 //! Promises: there is at most one watch on definitions in the process, and none until a kind is missing; who waits is woken by any change
-//! of a definition, and by time alone where definitions may not be watched; a kind counts as gone only if the API says by name that
-//! its definition does not exist, because discovery lags after restarts.
+//! of a definition, and by time alone where definitions may not be watched; whether a definition exists is asked for by name, because discovery
+//! lags after restarts.
+//!
+//! A kind is gone only if it had a definition and has none any more. Others are served by the API itself or by a server behind it, and are merely away.
 //!
 //! Low volume, so kube-runtime's watcher serves; its backoff does not grow while lists fail, so it is not polled during ours.
 
-use super::{backoff::Backoff, wire::ANSWER_PATIENCE};
+use super::{
+    backoff::Backoff,
+    wire::{ANSWER_PATIENCE, accept},
+};
 use crate::kinds::Resource;
 use futures::TryStreamExt;
+use http::header;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client,
     core::PartialObjectMeta,
     runtime::watcher::{Config, watcher},
 };
+use serde::de::IgnoredAny;
 use std::{pin::pin, time::Duration};
 use tokio::{
     sync::{OnceCell, watch},
@@ -57,19 +64,23 @@ impl Definitions {
         }
     }
 
-    /// Whether the API confirms that no definition of this resource exists. "Don't know" is no.
-    pub(super) async fn confirm_gone(&self, resource: &Resource) -> bool {
-        if resource.group.is_empty() {
-            return false;
+    /// Whether a definition of this resource exists; none if the API does not tell.
+    pub(super) async fn has(&self, resource: &Resource) -> Option<bool> {
+        // The group of a definition has a dot, so that of most built-in kinds need not be asked for.
+        if !resource.group.contains('.') {
+            return Some(false);
         }
         let name = format!("{}.{}", resource.plural, resource.group);
-        let Ok(request) = http::Request::get(format!("{PATH}/{name}")).body(Vec::new()) else { return false };
-        match tokio::time::timeout(ANSWER_PATIENCE, self.client.request::<serde_json::Value>(request)).await {
+        // Its metadata is enough: a definition may be long.
+        let request = http::Request::get(format!("{PATH}/{name}")).header(header::ACCEPT, accept(true, ""));
+        let request = request.body(Vec::new()).ok()?;
+        match tokio::time::timeout(ANSWER_PATIENCE, self.client.request::<IgnoredAny>(request)).await.ok()? {
+            Ok(_) => Some(true),
             // The details tell a definition that is not there from an API that has no definitions.
-            Ok(Err(kube::Error::Api(status))) => {
-                status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                status.details.as_ref().is_some_and(|details| details.name == name).then_some(false)
             }
-            _ => false,
+            Err(_) => None,
         }
     }
 }

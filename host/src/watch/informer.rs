@@ -9,7 +9,8 @@ use super::{
     cache::{Cache, Delta, SubscriptionId},
     metrics::Share,
     object::{Object, ObjectKey},
-    registry::{Identity, World},
+    registry::{Identity, Known, World},
+    version::older,
     wire::Target,
 };
 use crate::kinds::Resource;
@@ -24,6 +25,7 @@ use tokio::{
     time::Instant,
 };
 
+mod act;
 mod task;
 
 /// What a subscription is called with.
@@ -49,6 +51,10 @@ pub(super) struct Informer {
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) resource: Option<Resource>,
+    /// The resource, if it was seen to come from a definition, here or before.
+    pub(super) defined: Option<Resource>,
+    /// The latest version that some subscription was told before.
+    pub(super) least: Option<String>,
     pub(super) share: Option<Arc<Share>>,
     pub(super) synced: bool,
     /// The cache's births when the first list was complete.
@@ -108,6 +114,19 @@ impl Informer {
         inbox.closed = true;
         inbox.letters.clear();
         hold(&self.progress).share = None;
+    }
+
+    /// Takes in what a subscription knows from before. Says nothing any more to an informer that has synced.
+    pub(super) fn learn(&self, known: &Known) {
+        let mut progress = hold(&self.progress);
+        if let Some(version) = &known.version
+            && progress.least.as_deref().is_none_or(|least| older(least, version))
+        {
+            progress.least = Some(version.clone());
+        }
+        if progress.defined.is_none() {
+            progress.defined.clone_from(&known.defined);
+        }
     }
 
     pub(super) fn send(&self, letter: Letter) {

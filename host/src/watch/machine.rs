@@ -8,7 +8,8 @@
 //!   rest that a server may offer is not used: nothing may be deleted from such a list, and the version it began at can no longer be watched
 //!   from, so a whole list has to follow anyway.)
 //! - a streaming list that is refused, ignored or cut short falls back to pages; a refusal is remembered;
-//! - a list older than what is known is not taken in; only if the API insists ([`STALE_LISTS`] times) it must have gone back itself.
+//! - a list older than what is known, also to who follows from an earlier process, is not taken in; only if the API insists ([`STALE_LISTS`] times) it
+//!   must have gone back itself.
 //!
 //! No clock, no randomness and no request in here: `now` and `chance` come in, [`Step`]s and [`Effect`]s go out.
 
@@ -45,6 +46,8 @@ pub(super) struct Machine {
     backoff: Backoff,
     /// What to watch from: set by the first complete list.
     head: Option<String>,
+    /// The least version of the first list: something of that version was told before this informer began.
+    least: Option<String>,
     streaming: bool,
     /// Streaming lists that failed in a row.
     streams_failed: u32,
@@ -85,6 +88,7 @@ impl Machine {
             pause: None,
             backoff: Backoff::default(),
             head: None,
+            least: None,
             streaming,
             streams_failed: 0,
             stale_lists: 0,
@@ -96,6 +100,11 @@ impl Machine {
     /// Another informer found out that the server does not do streaming lists.
     pub(super) fn no_streaming(&mut self) {
         self.streaming = false;
+    }
+
+    /// A first list that is older than this says nothing about what is missing from it.
+    pub(super) fn expect(&mut self, least: String) {
+        self.least = Some(least);
     }
 
     /// Whether a first list is complete.
@@ -116,7 +125,8 @@ impl Machine {
 
     /// Whether a list of this version may be taken in: not if more is known already.
     pub(super) fn accepts(&self, resource_version: &str) -> bool {
-        self.stale_lists >= STALE_LISTS || !self.head.as_deref().is_some_and(|head| older(resource_version, head))
+        let known = self.head.as_deref().or(self.least.as_deref());
+        self.stale_lists >= STALE_LISTS || !known.is_some_and(|known| older(resource_version, known))
     }
 
     /// What to do next.
@@ -161,7 +171,7 @@ impl Machine {
             Input::NotServed { confirmed } => {
                 self.phase = Phase::Absent;
                 self.absences = self.absences.saturating_add(1);
-                if confirmed && self.synced() { vec![Effect::KindGone] } else { Vec::new() }
+                if confirmed { vec![Effect::KindGone] } else { Vec::new() }
             }
             Input::Page { resource_version, token } => self.page(resource_version, token, now, chance),
             Input::Opened => {

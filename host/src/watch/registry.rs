@@ -12,7 +12,7 @@ use super::{
     metrics::WatchMetrics,
     source::{Part, Source},
 };
-use crate::kinds::Kinds;
+use crate::kinds::{Kinds, Resource};
 use kube::Client;
 use serde::Serialize;
 use std::{
@@ -51,6 +51,15 @@ pub struct WatchSpec {
     pub field_selector: String,
     /// How much of each object.
     pub mode: Mode,
+}
+
+/// What a subscription knows of its objects from before: what it was told by another informer, or in another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The latest resourceVersion it was told.
+    pub version: Option<String>,
+    /// The resource, if it was seen to come from a definition ([`Source::definition`]).
+    pub defined: Option<Resource>,
 }
 
 /// The bounds of all informers. Zero counts as one.
@@ -188,11 +197,19 @@ impl Informers {
         }
     }
 
+    /// [`Informers::resume`], for who knows nothing from before.
+    pub fn follow(&self, spec: &WatchSpec, on: Arc<dyn Fn(&Delta) + Send + Sync>) -> Source {
+        self.resume(spec, &Known::default(), on)
+    }
+
     /// Starts or joins the informers of `spec`: one for each namespace it names, or one.
     ///
     /// `on` is called from the informers' tasks and must not block. It is called for every object already cached (`before` is none),
     /// for every gone object that others have not been told of yet (`now` is none), and from then on for every change.
-    pub fn follow(&self, spec: &WatchSpec, on: Arc<dyn Fn(&Delta) + Send + Sync>) -> Source {
+    ///
+    /// The first list of a new informer is not taken from before what is `known`, unless the API insists; and a definition that is known of and is gone
+    /// empties the watch, although nothing was ever listed.
+    pub fn resume(&self, spec: &WatchSpec, known: &Known, on: Arc<dyn Fn(&Delta) + Send + Sync>) -> Source {
         let id = self.world.next_id.fetch_add(1, Ordering::Relaxed);
         let mut namespaces: Vec<Option<&String>> = spec.namespaces.iter().map(Some).collect();
         namespaces.sort();
@@ -200,7 +217,8 @@ impl Informers {
         if namespaces.is_empty() {
             namespaces.push(None);
         }
-        let parts = namespaces.into_iter().map(|namespace| self.join(id, spec, namespace, on.clone())).collect();
+        let parts = namespaces.into_iter().map(|namespace| self.join(id, spec, namespace, known, on.clone()));
+        let parts = parts.collect();
         Source::new(id, parts)
     }
 
@@ -212,7 +230,7 @@ impl Informers {
         all
     }
 
-    fn join(&self, id: u64, spec: &WatchSpec, namespace: Option<&String>, on: OnDelta) -> Part {
+    fn join(&self, id: u64, spec: &WatchSpec, namespace: Option<&String>, known: &Known, on: OnDelta) -> Part {
         let identity = Identity {
             api_version: spec.api_version.clone(),
             kind: spec.kind.clone(),
@@ -224,9 +242,12 @@ impl Informers {
         let mut informers = hold(&self.world.informers);
         let informer = informers.entry(identity).or_insert_with_key(|identity| {
             let informer = Arc::new(Informer::new(identity.clone(), self.world.clone()));
+            // Before its task begins; one that runs learns what its first list still may use.
+            informer.learn(known);
             self.world.tasks.spawn(informer.clone().run());
             informer
         });
+        informer.learn(known);
         informer.holders.fetch_add(1, Ordering::AcqRel);
         let part = Part::new(informer.clone());
         informer.send(Letter::Join { id, on, joined: part.joined.clone() });

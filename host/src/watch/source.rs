@@ -136,6 +136,17 @@ impl Source {
         self.part(key).is_none_or(|part| part.informer.cache().reached(key, resource_version))
     }
 
+    /// Whether the informer is surely behind this state of an object it does not have: then that it does not have it says nothing, and
+    /// [`Source::refresh`] asks.
+    pub fn is_behind(&self, key: &ObjectKey, uid: &str, resource_version: &str) -> bool {
+        self.part(key).is_some_and(|part| part.informer.cache().is_behind(key, uid, resource_version))
+    }
+
+    /// What is watched, if its kind is known to come from a definition: to be remembered for [`Known::defined`](super::Known::defined).
+    pub fn definition(&self) -> Option<Resource> {
+        self.parts.iter().find_map(|part| hold(&part.informer.progress).defined.clone())
+    }
+
     /// Waits until [`Source::reached`]. If the watch takes longer than [`WatchSettings::catch_up`](super::WatchSettings::catch_up), the
     /// object is asked for, and again after growing waits.
     pub async fn caught_up(&self, key: &ObjectKey, resource_version: &str) {
@@ -260,8 +271,9 @@ impl Part {
     }
 
     async fn kind_is_gone(&self) -> bool {
-        match self.informer.resource() {
-            Some(resource) => self.informer.world.definitions.confirm_gone(&resource).await,
+        let defined = hold(&self.informer.progress).defined.clone();
+        match defined {
+            Some(resource) => self.informer.world.definitions.has(&resource).await == Some(false),
             None => false,
         }
     }

@@ -250,3 +250,29 @@ async fn a_new_informer_that_lags_never_shows_a_state_from_before_an_own_write()
     assert_eq!(rig.lane.status().queue.claimed, 0);
     rig.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_another_informer_has_not_seen_yet_is_not_taken_for_gone() {
+    let selected = Watch { label_selector: "l=x".into(), ..watch() };
+    let everywhere = Watch { namespaces: Vec::new(), ..watch() };
+    for (other, path) in
+        [(selected, "/api/v1/namespaces/default/configmaps?labelSelector"), (everywhere, "/api/v1/configmaps")]
+    {
+        let mut rig = Rig::new();
+        // It has its list, stays for a while after it is not wanted any more, and lags.
+        rig.publish(manifest(vec![other.clone()]));
+        rig.quiet().await;
+        rig.publish(manifest(vec![watch()]));
+        rig.quiet().await;
+        rig.api.faults().silence_watches(path, true);
+        rig.set("a", "1");
+        assert_eq!(rig.heard().await, ["added a 1"]);
+        rig.publish(manifest(vec![other]));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        rig.api.faults().clear();
+        rig.quiet().await;
+        assert_eq!(rig.script.heard(), Vec::<String>::new(), "{path}");
+        assert_eq!(rig.lane.status().ledger.acknowledged, 1);
+        rig.end().await;
+    }
+}

@@ -185,14 +185,7 @@ impl Rig {
     pub(super) fn on(api: DevApi, store: Option<Store>) -> Rig {
         let client = Client::new(api.service(), "default");
         let (tasks, stop, mut registry) = (TaskTracker::new(), CancellationToken::new(), Registry::default());
-        let informers = Informers::new(
-            client.clone(),
-            Kinds::new(client.clone()),
-            WatchSettings::default(),
-            tasks.clone(),
-            stop.clone(),
-            WatchMetrics::new(&mut registry),
-        );
+        let informers = informers(&client, &tasks, &stop);
         let deps = LaneDeps {
             tasks: tasks.clone(),
             metrics: DispatchMetrics::register(&mut registry),
@@ -209,6 +202,14 @@ impl Rig {
         rig.publish(manifest(vec![watch()]));
         rig.quiet().await;
         rig
+    }
+
+    /// The lane is as after a restart: without a generation, and with informers that know nothing, on this API.
+    pub(super) fn begin_anew(&mut self, api: DevApi) {
+        self.lane.remove();
+        self.client = Client::new(api.service(), "default");
+        self.api = api;
+        self.informers = informers(&self.client, &self.tasks, &self.stop);
     }
 
     /// Publishes a generation that calls the same script.
@@ -234,7 +235,8 @@ impl Rig {
                 field_selector: watch.field_selector.clone(),
                 mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
             };
-            (watch.name.clone(), self.informers.follow(&spec, self.lane.listener(self.number, &watch.name)))
+            let listener = self.lane.listener(self.number, &watch.name);
+            (watch.name.clone(), self.informers.resume(&spec, &self.lane.known(watch), listener))
         });
         let executor = Executor::new(ExecutorDeps {
             client: self.client.clone(),
@@ -287,6 +289,12 @@ impl Rig {
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+fn informers(client: &Client, tasks: &TaskTracker, stop: &CancellationToken) -> Informers {
+    let kinds = Kinds::new(client.clone());
+    let (settings, metrics) = (WatchSettings::default(), WatchMetrics::default());
+    Informers::new(client.clone(), kinds, settings, tasks.clone(), stop.clone(), metrics)
 }
 
 /// Creates or replaces a ConfigMap with a label.

@@ -172,3 +172,17 @@ fn who_joins_is_owed_what_the_others_are_still_owed() {
     cache.release(&key("a"), "u", 3);
     assert!(cache.last_known(&key("a"), "u").is_none());
 }
+
+#[test]
+fn absence_says_nothing_to_who_knows_a_later_state_than_the_cache() {
+    let mut cache = cache();
+    assert!(!cache.is_behind(&key("a"), "u", "7"), "there is no list yet to be behind");
+    cache.advance("5");
+    assert!(cache.is_behind(&key("a"), "u", "7"));
+    assert!(!cache.is_behind(&key("a"), "u", "5") && !cache.is_behind(&key("a"), "u", "opaque"));
+    // A deletion that was seen is one, also if the cache heard of nothing else since.
+    cache.upsert(pod("a", "u", 5), US, false);
+    cache.remove(pod("a", "u", 8), US);
+    assert!(!cache.is_behind(&key("a"), "u", "7"));
+    assert!(cache.is_behind(&key("a"), "other", "7"));
+}

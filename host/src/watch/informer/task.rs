@@ -5,22 +5,25 @@
 //!
 //! What the API sends as an object and is none (no name) is skipped, logged and counted: it cannot be told apart from any other.
 
-use super::{Informer, Letter, OnDelta, hold};
+use super::{
+    Informer, Letter, OnDelta,
+    act::{Came, Open, act},
+    hold,
+};
 use crate::{
-    kinds::{ResolveError, Resource},
+    kinds::ResolveError,
     watch::{
         cache::{Cache, Delta, SubscriptionId},
         machine::{Effect, Input, Machine, Step, Trouble},
         object::{Object, ObjectKey},
-        wire::{self, ANSWER_PATIENCE, Line, Lines, Page, Refusal},
+        wire::{Line, Refusal},
     },
 };
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 /// After so many objects of a list the task lets others run.
 const YIELD_EVERY: usize = 200;
@@ -53,31 +56,17 @@ struct Task<'a> {
     unheld_since: Option<Instant>,
 }
 
-/// What lasts from one step to the next.
-#[derive(Default)]
-struct Open {
-    /// The watch that is read.
-    lines: Option<Lines>,
-    /// What of the definitions of kinds was seen, once the kind was missing: a change between a question and the wait is not lost.
-    definitions: Option<watch::Receiver<()>>,
-}
-
-/// What came of a step.
-enum Came {
-    Resolved(Result<Resource, ResolveError>, bool),
-    Waited { changed: bool },
-    Page(Result<Page, Refusal>),
-    Opened(Result<Lines, Refusal>),
-    Line(Result<Option<bytes::Bytes>, Refusal>),
-    Silence,
-}
-
 impl Task<'_> {
     async fn run(mut self) {
         let informer = self.informer;
         loop {
             if !informer.world.streams() {
                 self.machine.no_streaming();
+            }
+            if !self.machine.synced()
+                && let Some(least) = hold(&informer.progress).least.clone()
+            {
+                self.machine.expect(least);
             }
             let step = self.machine.step();
             if !matches!(step, Step::Read(_)) {
@@ -118,15 +107,20 @@ impl Task<'_> {
         match came {
             Came::Waited { changed: true } => Input::DefinitionsChanged,
             Came::Waited { changed: false } => Input::Woke,
-            Came::Resolved(Ok(resource), _) => {
+            Came::Resolved(Ok(resource), defined) => {
                 let share = Arc::new(self.informer.world.metrics.share(&resource));
                 let mut progress = hold(&self.informer.progress);
+                if let Some(defined) = defined {
+                    progress.defined = defined.then(|| resource.clone());
+                }
                 progress.resource = Some(resource);
                 progress.share = Some(share);
                 progress.missing_rule = None;
                 Input::Served
             }
-            Came::Resolved(Err(ResolveError::NotServed { .. }), confirmed) => Input::NotServed { confirmed },
+            Came::Resolved(Err(ResolveError::NotServed { .. }), defined) => {
+                Input::NotServed { confirmed: defined == Some(false) }
+            }
             Came::Resolved(Err(ResolveError::Api { source, .. }), _) => {
                 self.refused(Refusal::from_kube(&source), false)
             }
@@ -241,8 +235,20 @@ impl Task<'_> {
             Effect::KindGone => {
                 let owed = self.owed();
                 let deltas = informer.change(|cache| cache.complete(&HashSet::new(), "", &owed, true));
-                tracing::warn!(informer = %informer.identity, objects = deltas.len(), "the definition of a watched kind is gone");
+                let births = informer.cache().births();
+                let first = {
+                    let mut progress = hold(&informer.progress);
+                    // If nothing was ever listed, it is now known that there is nothing.
+                    progress.resource = progress.resource.take().or_else(|| progress.defined.clone());
+                    progress.first_births.get_or_insert(births);
+                    !std::mem::replace(&mut progress.synced, true)
+                };
+                // Asked again and again until the kind comes back, and said once.
+                if first || !deltas.is_empty() {
+                    tracing::warn!(informer = %informer.identity, objects = deltas.len(), "the definition of a watched kind is gone");
+                }
                 deltas.iter().for_each(|delta| self.tell(delta));
+                informer.ticks.send_replace(());
             }
             Effect::ForgetKind => informer.world.kinds.forget(&informer.identity.api_version),
             Effect::NoStreaming => informer.world.no_streams(),
@@ -334,65 +340,4 @@ fn serve(informer: &Informer, subscribers: &mut Vec<(SubscriptionId, OnDelta)>) 
         }
     }
     informer.ticks.send_replace(());
-}
-
-async fn act(informer: &Informer, step: Step, open: &mut Open) -> Came {
-    let (world, identity) = (&informer.world, &informer.identity);
-    let resource = informer.resource();
-    match (step, &resource, &mut open.lines) {
-        (Step::Resolve, known, _) => {
-            let resolve = world.kinds.resolve(&identity.api_version, &identity.kind);
-            let Ok(resolved) = tokio::time::timeout(ANSWER_PATIENCE, resolve).await else {
-                return Came::Page(Err(Refusal::silent()));
-            };
-            let confirmed = match (&resolved, known) {
-                (Err(ResolveError::NotServed { .. }), Some(known)) => world.definitions.confirm_gone(known).await,
-                _ => false,
-            };
-            Came::Resolved(resolved, confirmed)
-        }
-        (Step::AwaitKind(patience), ..) => {
-            Came::Waited { changed: world.definitions.changed(&mut open.definitions, patience).await }
-        }
-        (Step::Pause(wait), ..) => {
-            tokio::time::sleep(wait).await;
-            Came::Waited { changed: false }
-        }
-        (Step::Page { token, limited }, Some(resource), _) => {
-            let limit = limited.then_some(world.settings.page_size.max(1));
-            Came::Page(page(informer, resource, token.as_deref(), limit).await)
-        }
-        (Step::Open { from, timeout }, Some(resource), _) => {
-            Came::Opened(begin(informer, resource, from.as_deref(), timeout).await)
-        }
-        (Step::Read(until), _, Some(lines)) => match tokio::time::timeout_at(until, lines.next()).await {
-            Ok(line) => Came::Line(line),
-            Err(_) => Came::Silence,
-        },
-        // A watch that is to be read is open, and a kind that is to be listed is resolved; if not, begin again.
-        (Step::Read(_), _, None) => Came::Line(Ok(None)),
-        (Step::Page { .. } | Step::Open { .. }, None, _) => Came::Page(Err(Refusal::other("the kind is not resolved"))),
-    }
-}
-
-async fn page(
-    informer: &Informer,
-    resource: &Resource,
-    token: Option<&str>,
-    limit: Option<u32>,
-) -> Result<Page, Refusal> {
-    let request = informer.target(resource).list(token, limit)?;
-    let response = wire::send(&informer.world.client, request).await?;
-    Page::read(response, informer.world.settings.max_list_bytes).await
-}
-
-async fn begin(
-    informer: &Informer,
-    resource: &Resource,
-    from: Option<&str>,
-    timeout: Duration,
-) -> Result<Lines, Refusal> {
-    let request = informer.target(resource).watch(from, timeout)?;
-    let response = wire::send(&informer.world.client, request).await?;
-    Ok(Lines::new(response, informer.world.settings.max_line_bytes))
 }

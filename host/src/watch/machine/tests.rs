@@ -317,3 +317,40 @@ async fn forbidden_is_asked_again_slowly() {
         assert_eq!(open_at(rig.step()), Some("10".into()));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_list_from_before_what_was_told_is_asked_for_again_unless_the_api_insists() {
+    let mut rig = Rig::new(false);
+    rig.machine.expect("100".into());
+    rig.on(Input::Served);
+    for time in 1..STALE_LISTS {
+        assert_eq!(rig.on(page("99", None)), [Effect::BeginList(Relist::Stale)], "{time}");
+        assert!(!rig.machine.synced());
+        rig.wait();
+    }
+    assert!(rig.on(page("99", None)).contains(&Effect::WentBack));
+    rig.wait();
+    assert_eq!(rig.on(page("99", None)), [Effect::Complete("99".into())]);
+    assert_eq!(rig.machine.step(), Step::Open { from: Some("99".into()), timeout: rig.machine.timeout });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_from_before_what_was_told_is_not_taken_either() {
+    let mut rig = Rig::new(true);
+    rig.machine.expect("100".into());
+    rig.on(Input::Served);
+    rig.on(Input::Opened);
+    assert_eq!(rig.on(bookmark("99", true)), [Effect::BeginList(Relist::Stale)]);
+    rig.wait();
+    assert_eq!(rig.on(page("100", None)), [Effect::Complete("100".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_confirmed_gone_before_anything_was_listed_is_gone() {
+    let mut rig = Rig::new(false);
+    assert_eq!(rig.on(Input::NotServed { confirmed: false }), []);
+    rig.on(Input::Woke);
+    assert_eq!(rig.on(Input::NotServed { confirmed: true }), [Effect::KindGone]);
+    rig.on(Input::DefinitionsChanged);
+    assert_eq!(rig.on(Input::Served), [Effect::BeginList(Relist::First)]);
+}

@@ -73,7 +73,7 @@ pub(in crate::watch) enum Effect {
     Complete(String),
     /// Everything up to this version is known.
     Advance(String),
-    /// The definition is gone, and all objects with it.
+    /// The definition is gone, and all objects with it: those of an earlier process too, if nothing was listed yet.
     KindGone,
     /// Discovery promised a path that is not there.
     ForgetKind,

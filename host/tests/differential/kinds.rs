@@ -137,6 +137,8 @@ async fn a_first_list_from_before_what_is_known_is_not_taken_whichever_way_it_is
         // A replica that lags, or one of several servers before a restored backup.
         api.fault(Want::Stream, 2, Fault::Close);
         api.fault(Want::List, 3, Fault::Stale(early));
+        // No watch brings later what the list should have had.
+        api.fault(Want::Watch, u32::MAX, Fault::Hang);
         let (informers, ..) = informers(&api, WatchSettings { streaming_lists, ..WatchSettings::default() });
         let known = Known { version, defined: None };
         let source = informers.resume(&all_pods(), &known, Arc::new(|_| ()));

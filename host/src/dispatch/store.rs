@@ -263,7 +263,7 @@ impl Recorder {
     }
 
     pub(super) fn watch(&self, name: &Arc<str>, record: Option<&WatchRecord>) {
-        self.put(Name::Watch(name.clone()), record.map(|record| Value::Watch(record.clone())));
+        self.put(Name::Watch(name.clone()), record.map(|record| Value::Watch(Box::new(record.clone()))));
     }
 
     pub(super) fn letter(&self, number: u64, letter: Option<&Letter>) {

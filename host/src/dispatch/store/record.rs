@@ -42,7 +42,7 @@ pub(super) enum Name {
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Entry(Box<Entry>),
-    Watch(WatchRecord),
+    Watch(Box<WatchRecord>),
     Letter(Box<Letter>),
     Handler(HandlerRecord),
 }

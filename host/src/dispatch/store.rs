@@ -326,12 +326,17 @@ fn opened(settings: &StoreSettings) -> Result<(Disk, Contents, Option<SetAside>)
     let disk_settings = DiskSettings { memtable_bytes: settings.memtable_bytes };
     let opened = Disk::open(&settings.dir, &disk_settings)?;
     if let Some(aside) = &opened.2 {
-        tracing::error!(
-            "the state in {} cannot be used: {}; it is kept in {}, and weir begins without it: every object is `initial` again",
-            settings.dir.display(),
-            aside.why,
-            aside.at.display(),
-        );
+        let (dir, at) = (settings.dir.display(), aside.at.display());
+        let why = &aside.why;
+        if aside.begun_anew {
+            tracing::error!(
+                "the state in {dir} cannot be used: {why}; it is kept in {at}, and weir begins without it: every object is `initial` again"
+            );
+        } else {
+            tracing::error!(
+                "the newest of the state in {dir} cannot be used: {why}; it is kept in {at}, and weir goes on with the rest"
+            );
+        }
     }
     Ok(opened)
 }

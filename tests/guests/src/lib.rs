@@ -1,11 +1,13 @@
 //! What the scenarios' guests share.
 //!
 //! A scenario reads from the API's state what a guest was told, so every guest leaves marks there: `echo` on the event's own
-//! object, `recorder` as one ConfigMap per call. All watch ConfigMaps unless the operator's manifest says otherwise, and want no
+//! object, `recorder` as one ConfigMap per call. `oracle` says it in the log, for a test that kills weir. All watch ConfigMaps unless the operator's manifest says otherwise, and want no
 //! grant: a scenario grants what it is about.
 
 pub mod echo;
+pub mod oracle;
 pub mod recorder;
+mod seen;
 
 use weir_sdk::{Description, Watch};
 

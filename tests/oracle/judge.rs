@@ -1,0 +1,342 @@
+//! The oracle's judgement: what handlers were told, held against what happened.
+//!
+//! Promises, of each handler and object:
+//!
+//! - never two calls at once; no call for a state that was acknowledged, unless the handler asked for it; states never go back, over restarts either;
+//! - nothing is told of an object whose end was acknowledged, nor of the next of its name before that;
+//! - what is told is told of an object that there was, as `initial` or `added` first, a deletion with the final state unless it says that this is unknown;
+//! - a handler is not woken by its own write;
+//! - and when all is quiet: the last state of each object, or its end, was told and answered, what the answer asked for was done, and the ledger agrees.
+//!
+//! The first group is judged line by line, as they come; what needs the API's side ([`Judge::agree`]) when that is complete.
+//!
+//! An end is taken for known only by weir's own line, which follows the write to disk. A call that a kill cut off after the guest had answered may have been
+//! kept or not: it may come again, and need not. One that was cut off before its answer has to come again.
+
+use crate::{
+    log::{Answer, Call, Line, MARK, Place},
+    quiet::Live,
+};
+use std::{collections::BTreeMap, fmt};
+
+/// A handler, as far as the judge needs to know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handler {
+    pub(crate) name: &'static str,
+    /// None: both.
+    pub(crate) namespace: Option<&'static str>,
+    /// Only objects labelled as chosen.
+    pub(crate) selects: bool,
+    /// It is called if `data.state` differs; else if anything does.
+    pub(crate) state_only: bool,
+}
+
+/// What must not be.
+#[derive(Debug, Clone)]
+pub(crate) struct Violation {
+    /// None: of weir as a whole.
+    pub(crate) place: Option<Place>,
+    pub(crate) what: String,
+}
+
+/// One call, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Told {
+    at: String,
+    life: u32,
+    pub(crate) call: Call,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) marks: bool,
+    pub(crate) end: End,
+    /// When that was.
+    ended_at: String,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    UnderWay,
+    Acknowledged,
+    Failed,
+    /// weir was killed.
+    CutOff,
+}
+
+/// An object that there was, by its uid.
+#[derive(Debug)]
+struct Object {
+    key: String,
+    /// In which of weir's lives it was created.
+    life: u32,
+    /// When all that there was had been told.
+    late: bool,
+    /// The resourceVersions that were not weir's doing.
+    writes: Vec<u64>,
+    state: String,
+}
+
+/// What was counted.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) failed: u64,
+    pub(crate) cut_off: u64,
+    pub(crate) endings: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    pub(crate) handlers: &'static [Handler],
+    /// Every object there ever was.
+    objects: BTreeMap<String, Object>,
+    /// Every call there ever was, in order; the number says how many [`Judge::agree`] has seen.
+    pub(crate) told: BTreeMap<Place, (Vec<Told>, usize)>,
+    life: u32,
+    /// All was quiet once, so that from then on nothing is `initial`.
+    agreed: bool,
+    pub(crate) counts: Counts,
+    found: Vec<Violation>,
+}
+
+impl Handler {
+    /// What of a state the handler can tell from another, from [`Call::state`] and [`Call::seen`].
+    pub(crate) fn view(&self, state: &str, seen: &str) -> String {
+        if self.state_only { state.to_owned() } else { seen.to_owned() }
+    }
+
+    /// Whether the handler watches this namespace.
+    pub(crate) fn watches(&self, key: &str) -> bool {
+        self.namespace.is_none_or(|namespace| key.split('/').next() == Some(namespace))
+    }
+}
+
+impl Told {
+    /// It is answered, or may be.
+    pub(crate) fn is_answered(&self) -> bool {
+        match self.end {
+            End::Acknowledged => true,
+            End::CutOff => matches!(self.answer, Some(Answer::Done | Answer::Again)),
+            End::UnderWay | End::Failed => false,
+        }
+    }
+
+    /// For the handler the object is no more, or may be.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.call.is_ending() && self.is_answered()
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call { uid, version, change, attempt, unknown, seen, .. } = &self.call;
+        let unknown = if *unknown { " (final state unknown)" } else { "" };
+        let answer = self.answer.map_or("no answer".to_owned(), |answer| format!("{answer:?}").to_lowercase());
+        write!(
+            f,
+            "told {change}{unknown}, attempt {attempt}: {uid} at {version}: {seen}: {answer}, {:?} at {}, life {}",
+            self.end, self.ended_at, self.life
+        )
+    }
+}
+
+impl Judge {
+    pub(crate) fn new(handlers: &'static [Handler]) -> Judge {
+        Judge {
+            handlers,
+            objects: BTreeMap::new(),
+            told: BTreeMap::new(),
+            life: 0,
+            agreed: false,
+            counts: Counts::default(),
+            found: Vec::new(),
+        }
+    }
+
+    /// An object was created, before anything can have been told of it, in this life of weir's.
+    pub(crate) fn created(&mut self, uid: &str, key: &str, life: u32) {
+        let object = Object { key: key.to_owned(), life, late: self.agreed, writes: Vec::new(), state: String::new() };
+        self.objects.insert(uid.to_owned(), object);
+    }
+
+    /// Somebody other than weir wrote to it.
+    pub(crate) fn wrote(&mut self, uid: &str, version: u64, state: &str) {
+        if let Some(object) = self.objects.get_mut(uid) {
+            object.writes.push(version);
+            state.clone_into(&mut object.state);
+        }
+    }
+
+    /// weir has ended, and all it wrote has been read. Another line is of the next life.
+    pub(crate) fn life_ended(&mut self) {
+        self.life += 1;
+        for (told, _) in self.told.values_mut() {
+            if let Some(last) = told.last_mut().filter(|last| last.end == End::UnderWay) {
+                last.end = End::CutOff;
+                self.counts.cut_off += 1;
+            }
+        }
+    }
+
+    /// Takes one line of the log.
+    pub(crate) fn take(&mut self, at: &str, line: Line) {
+        match line {
+            Line::Runs { .. } => {}
+            Line::Trouble { text } => self.found.push(Violation { place: None, what: text }),
+            Line::Begins { place, call } => self.begins(at, place, call),
+            Line::Ends { place, uid, answer, marks } => {
+                if let Some(told) = self.under_way(&place, &uid) {
+                    (told.answer, told.marks) = (Some(answer), marks);
+                }
+            }
+            Line::Acknowledged { place, uid } => {
+                let Some(told) = self.under_way(&place, &uid) else {
+                    return self.violated(&place, "a call was acknowledged that was not made".to_owned());
+                };
+                (told.end, told.ended_at) = (End::Acknowledged, at.to_owned());
+                let (answer, ending) = (told.answer, told.call.is_ending());
+                self.counts.acknowledged += 1;
+                self.counts.endings += u64::from(ending);
+                if !matches!(answer, Some(Answer::Done | Answer::Again)) {
+                    self.violated(&place, "a call was acknowledged that the handler did not answer".to_owned());
+                }
+            }
+            Line::Failed { place, error: _ } => {
+                let told = self.told.get_mut(&place).and_then(|(told, _)| told.last_mut());
+                if let Some(told) = told.filter(|told| told.end == End::UnderWay) {
+                    (told.end, told.ended_at) = (End::Failed, at.to_owned());
+                    self.counts.failed += 1;
+                }
+            }
+        }
+    }
+
+    fn begins(&mut self, at: &str, place: Place, call: Call) {
+        self.counts.calls += 1;
+        let Some(handler) = self.handlers.iter().find(|handler| handler.name == place.handler) else {
+            return self.violated(&place, "a handler was called that there is not".to_owned());
+        };
+        let told = &mut self.told.entry(place.clone()).or_default().0;
+        let wrong = told.last().and_then(|last| out_of_order(handler, last, &call));
+        told.push(Told {
+            at: at.to_owned(),
+            life: self.life,
+            call,
+            answer: None,
+            marks: false,
+            end: End::UnderWay,
+            ended_at: String::new(),
+        });
+        if let Some(wrong) = wrong {
+            self.violated(&place, wrong);
+        }
+    }
+
+    fn under_way(&mut self, place: &Place, uid: &str) -> Option<&mut Told> {
+        let last = self.told.get_mut(place)?.0.last_mut()?;
+        (last.end == End::UnderWay && last.call.uid == uid).then_some(last)
+    }
+
+    fn violated(&mut self, place: &Place, what: String) {
+        self.found.push(Violation { place: Some(place.clone()), what });
+    }
+
+    /// What is still missing for all to be quiet: `live` is what the API has, `status` what weir says of itself. None: nothing is.
+    pub(crate) fn missing(&self, live: &[Live], status: &serde_json::Value) -> Option<Violation> {
+        crate::quiet::missing(self, live, status)
+    }
+
+    /// All is quiet, and the history is complete so far: judges what needs to know it.
+    pub(crate) fn agree(&mut self) {
+        let mut found = Vec::new();
+        for (place, (told, seen)) in &mut self.told {
+            let handler = self.handlers.iter().find(|handler| handler.name == place.handler);
+            for at in *seen..told.len() {
+                let before = &told[..at];
+                let wrong = match (handler, self.objects.get(&told[at].call.uid)) {
+                    (Some(handler), Some(object)) => at_odds(handler, object, place, before, &told[at]),
+                    _ => Some("it was told of an object that there never was".to_owned()),
+                };
+                found.extend(wrong.map(|what| Violation { place: Some(place.clone()), what }));
+            }
+            *seen = told.len();
+        }
+        self.found.append(&mut found);
+        self.agreed = true;
+    }
+
+    /// What was found since last asked.
+    pub(crate) fn found(&mut self) -> Vec<Violation> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Everything a handler was told of an object, each with its time.
+    pub(crate) fn history(&self, place: &Place) -> Vec<(String, String)> {
+        let told = self.told.get(place).into_iter().flat_map(|(told, _)| told);
+        told.map(|told| (told.at.clone(), format!("{}: {told}", place.handler))).collect()
+    }
+}
+
+/// What is wrong with a call after the one before it; both may be of different objects of one name.
+fn out_of_order(handler: &Handler, last: &Told, call: &Call) -> Option<String> {
+    let same = last.call.uid == call.uid;
+    let knows = last.end == End::Acknowledged && same;
+    // Its answer to the last call. By which change it then comes is another matter: what a kill cut off comes as `updated`.
+    let asked = last.call.is_ending() || last.answer == Some(Answer::Again);
+    let view = |call: &Call| handler.view(&call.state, &call.seen);
+    let wrong = if last.end == End::UnderWay {
+        "it was called while a call for the same object was under way"
+    } else if call.version < last.call.version {
+        "it was told an older state than before"
+    } else if !same && !last.has_ended() {
+        "it was told of the next object of this name before it acknowledged the end of the last"
+    } else if knows && last.call.change == "deleted" {
+        "it was told of an object whose deletion it had acknowledged"
+    } else if knows && last.call.change == "left" && !matches!(call.change.as_str(), "added" | "initial") {
+        "it was told of an object that it had acknowledged as left, and not that it came back"
+    } else if knows && !asked && !call.is_ending() && view(&last.call) == view(call) {
+        "it was told a state that it had acknowledged"
+    } else {
+        return None;
+    };
+    Some(format!("{wrong}: {} at {}", call.change, call.version))
+}
+
+/// What is wrong with a call, knowing the object's whole history.
+fn at_odds(handler: &Handler, object: &Object, place: &Place, before: &[Told], told: &Told) -> Option<String> {
+    let call = &told.call;
+    if object.key != place.key {
+        return Some(format!("it was told of {} by the name {}", object.key, place.key));
+    }
+    let Some(last) = before.iter().rfind(|last| last.call.uid == call.uid) else {
+        return match call.change.as_str() {
+            "added" => None,
+            "initial" if object.late => {
+                Some("a new object was told as `initial`, as if the first list had not been worked off".to_owned())
+            }
+            "initial" => None,
+            // A kill may come when the call is on disk, and before the call.
+            "deleted" | "left" if told.life > object.life => None,
+            other => Some(format!("the first that it was told of an object was `{other}`")),
+        };
+    };
+    if call.change == "deleted" && !call.unknown && !handler.selects && call.state != object.state {
+        return Some(format!("it was told a deletion with the state {}, which was not the last", call.state));
+    }
+    let others = object.writes.iter().any(|&write| write > last.call.version && write <= call.version);
+    let knows = last.end == End::Acknowledged && !last.call.is_ending() && !call.is_ending();
+    if knows && last.marks && last.answer != Some(Answer::Again) && !others {
+        return Some(format!("it was woken by its own write: {} at {}", call.change, call.version));
+    }
+    None
+}
+
+/// The same without the handlers' marks.
+pub(crate) fn unmarked(seen: &str) -> String {
+    let words = seen.split(' ').filter(|word| !word.starts_with(MARK));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

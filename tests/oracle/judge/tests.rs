@@ -1,0 +1,328 @@
+//! Each violation, forged: the judge has to see it; and beside it what is no violation, which it has to let pass.
+
+use super::*;
+use crate::quiet::Live;
+use serde_json::{Value, json};
+
+const HANDLERS: &[Handler] = &[
+    Handler { name: "whole", namespace: None, selects: false, state_only: false },
+    Handler { name: "chosen", namespace: Some("a"), selects: true, state_only: true },
+];
+
+/// A log that is forged line by line, about the object `a/m`.
+struct Forged {
+    judge: Judge,
+    handler: &'static str,
+}
+
+impl Forged {
+    /// With an object `one` that was created, and one `two` that comes after it.
+    fn new(handler: &'static str) -> Forged {
+        let mut judge = Judge::new(HANDLERS);
+        for uid in ["one", "two"] {
+            judge.created(uid, "a/m", 0);
+        }
+        Forged { judge, handler }
+    }
+
+    fn place(&self) -> Place {
+        Place { handler: self.handler.to_owned(), key: "a/m".to_owned() }
+    }
+
+    fn begins(&mut self, change: &str, uid: &str, version: u64, state: &str) -> &mut Forged {
+        let call = Call {
+            uid: uid.to_owned(),
+            version,
+            change: change.to_owned(),
+            attempt: 1,
+            unknown: false,
+            state: state.to_owned(),
+            seen: state.to_owned(),
+        };
+        let place = self.place();
+        self.judge.take("t", Line::Begins { place, call });
+        self
+    }
+
+    fn ends(&mut self, uid: &str, answer: Answer, marks: bool) -> &mut Forged {
+        let place = self.place();
+        self.judge.take("t", Line::Ends { place, uid: uid.to_owned(), answer, marks });
+        self
+    }
+
+    /// A call that is answered and acknowledged.
+    fn told(&mut self, change: &str, uid: &str, version: u64, state: &str) -> &mut Forged {
+        self.begins(change, uid, version, state).ends(uid, Answer::Done, false).acknowledged(uid)
+    }
+
+    fn acknowledged(&mut self, uid: &str) -> &mut Forged {
+        let place = self.place();
+        self.judge.take("t", Line::Acknowledged { place, uid: uid.to_owned() });
+        self
+    }
+
+    fn fails(&mut self) -> &mut Forged {
+        let place = self.place();
+        self.judge.take("t", Line::Failed { place, error: String::new() });
+        self
+    }
+
+    fn killed(&mut self) -> &mut Forged {
+        self.judge.life_ended();
+        self
+    }
+
+    /// Everything found, now that the history is complete.
+    fn found(&mut self) -> String {
+        self.judge.agree();
+        self.judge.found().iter().map(|it| it.what.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What is missing while the API has these.
+    fn missing(&mut self, live: &[Live]) -> String {
+        self.missing_with(live, |_| {})
+    }
+
+    fn missing_with(&mut self, live: &[Live], but: impl Fn(&mut Value)) -> String {
+        let mut status = json!({ "handlers": [], "state": { "trouble": null } });
+        for handler in HANDLERS {
+            let held = live.iter().filter(|it| handler.watches(&it.key) && (!handler.selects || it.chosen)).count();
+            status["handlers"].as_array_mut().unwrap().push(json!({
+                "handler": handler.name, "deadLetters": 0,
+                "queue": { "high": 0, "low": 0, "delayed": 0, "claimed": 0 },
+                "ledger": { "open": 0, "givenUp": 0, "acknowledged": held },
+            }));
+        }
+        but(&mut status);
+        self.judge.missing(live, &status).map(|it| it.what).unwrap_or_default()
+    }
+}
+
+fn live(uid: &str, state: &str, chosen: bool) -> Vec<Live> {
+    let (key, state) = ("a/m".to_owned(), state.to_owned());
+    vec![Live { key, uid: uid.to_owned(), seen: state.clone(), state, chosen }]
+}
+
+#[test]
+fn a_history_told_as_promised_is_let_pass() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "one", 1, "a").told("updated", "one", 2, "b").told("updated", "one", 3, "a");
+    log.begins("updated", "one", 4, "b").fails().told("updated", "one", 4, "b");
+    log.begins("updated", "one", 5, "c").ends("one", Answer::Again, false).acknowledged("one");
+    log.told("requeued", "one", 5, "c").told("deleted", "one", 6, "c").told("added", "two", 7, "a");
+    log.judge.wrote("one", 5, "c");
+    assert_eq!(log.found(), "");
+    assert_eq!(log.judge.counts.calls, 9);
+}
+
+#[test]
+fn two_calls_at_once_are_seen() {
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").begins("updated", "one", 2, "b");
+    assert!(log.found().contains("while a call for the same object was under way"));
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").killed().begins("initial", "one", 1, "a");
+    assert_eq!(log.found(), "", "the first was cut off");
+}
+
+#[test]
+fn a_state_that_was_acknowledged_is_not_told_again_unless_the_handler_asked() {
+    for killed in [false, true] {
+        let mut log = Forged::new("whole");
+        log.told("initial", "one", 1, "a");
+        if killed {
+            log.killed();
+        }
+        log.begins("updated", "one", 2, "a");
+        assert!(log.found().contains("a state that it had acknowledged"), "killed: {killed}");
+    }
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").ends("one", Answer::Again, false).acknowledged("one");
+    log.told("requeued", "one", 1, "a");
+    assert_eq!(log.found(), "");
+    log.told("requeued", "one", 1, "a");
+    assert!(log.found().contains("a state that it had acknowledged"), "it asked once");
+}
+
+#[test]
+fn what_a_kill_cut_off_may_be_told_again() {
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").ends("one", Answer::Done, false).killed();
+    log.told("initial", "one", 1, "a");
+    assert_eq!(log.found(), "");
+    assert_eq!(log.judge.counts.cut_off, 1);
+}
+
+#[test]
+fn a_state_that_goes_back_is_seen_over_a_restart_too() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "one", 2, "b").killed().begins("updated", "one", 1, "a");
+    assert!(log.found().contains("an older state"));
+}
+
+#[test]
+fn the_next_of_a_name_comes_only_after_the_end_of_the_last() {
+    for (change, answered, wrong) in [("updated", true, true), ("deleted", false, true), ("deleted", true, false)] {
+        let mut log = Forged::new("whole");
+        log.told("initial", "one", 1, "a").begins(change, "one", 2, "b");
+        if answered {
+            log.ends("one", Answer::Done, false).acknowledged("one");
+        } else {
+            log.fails();
+        }
+        log.begins("added", "two", 3, "a");
+        log.judge.wrote("one", 2, "b");
+        assert_eq!(log.found().contains("before it acknowledged the end"), wrong, "{change} {answered}");
+    }
+}
+
+#[test]
+fn nothing_is_told_after_an_acknowledged_end() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "one", 1, "a").told("deleted", "one", 2, "a").begins("deleted", "one", 2, "a");
+    assert!(log.found().contains("whose deletion it had acknowledged"));
+    let mut log = Forged::new("chosen");
+    log.told("added", "one", 1, "a").told("left", "one", 2, "a").begins("updated", "one", 3, "b");
+    assert!(log.found().contains("not that it came back"));
+    let mut log = Forged::new("chosen");
+    log.told("added", "one", 1, "a").told("left", "one", 2, "a").told("added", "one", 3, "a");
+    assert_eq!(log.found(), "");
+}
+
+#[test]
+fn an_object_that_never_was_or_by_another_name_is_seen() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "three", 1, "a");
+    assert!(log.found().contains("never was"));
+    let mut log = Forged::new("whole");
+    log.judge.created("other", "a/n", 0);
+    log.told("initial", "other", 1, "a");
+    assert!(log.found().contains("by the name a/m"));
+}
+
+#[test]
+fn the_first_word_of_an_object_is_added_unless_a_kill_took_it() {
+    for (change, killed, wrong) in
+        [("updated", false, true), ("deleted", false, true), ("deleted", true, false), ("requeued", true, true)]
+    {
+        let mut log = Forged::new("whole");
+        log.judge.wrote("one", 1, "a");
+        if killed {
+            log.killed();
+        }
+        log.told(change, "one", 1, "a");
+        assert_eq!(log.found().contains("the first that it was told"), wrong, "{change} {killed}");
+    }
+    let mut log = Forged::new("whole");
+    log.judge.agree();
+    log.judge.created("late", "a/m", 0);
+    log.told("initial", "late", 1, "a");
+    assert!(log.found().contains("as `initial`"));
+}
+
+#[test]
+fn a_deletion_carries_the_last_state_or_says_that_it_is_not_known() {
+    for unknown in [false, true] {
+        let mut log = Forged::new("whole");
+        log.told("initial", "one", 1, "a").begins("deleted", "one", 3, "a");
+        log.judge.told.values_mut().next().unwrap().0.last_mut().unwrap().call.unknown = unknown;
+        log.judge.wrote("one", 2, "b");
+        assert_eq!(log.found().contains("which was not the last"), !unknown);
+    }
+}
+
+#[test]
+fn a_call_for_nothing_but_the_own_write_is_seen() {
+    for others in [false, true] {
+        let mut log = Forged::new("whole");
+        log.begins("initial", "one", 1, "a").ends("one", Answer::Done, true).acknowledged("one");
+        log.begins("updated", "one", 3, "a marked");
+        log.judge.wrote("one", if others { 2 } else { 1 }, "a");
+        assert_eq!(log.found().contains("woken by its own write"), !others);
+    }
+}
+
+#[test]
+fn an_end_that_nobody_reached_and_trouble_are_seen() {
+    let mut log = Forged::new("whole");
+    log.acknowledged("one");
+    assert!(log.found().contains("that was not made"));
+    log.begins("initial", "one", 1, "a").ends("one", Answer::Fails, false).acknowledged("one");
+    assert!(log.found().contains("did not answer"));
+    log.judge.take("t", Line::Trouble { text: "gave up".to_owned() });
+    assert_eq!(log.found(), "gave up");
+}
+
+#[test]
+fn a_last_state_that_was_not_told_or_not_answered_is_missing() {
+    let mut log = Forged::new("whole");
+    let there = live("one", "b", false);
+    assert!(log.missing(&there).contains("never told"));
+    log.told("initial", "one", 1, "b").told("updated", "one", 2, "a");
+    assert!(log.missing(&there).contains("not told the last state"));
+    log.begins("updated", "one", 3, "b");
+    assert!(log.missing(&there).contains("did not end well"));
+    log.killed();
+    assert!(log.missing(&there).contains("did not end well"), "it was cut off before it answered");
+    log.begins("updated", "one", 3, "b").ends("one", Answer::Done, false).killed();
+    assert_eq!(log.missing(&there), "", "it was cut off when it had answered");
+    log.told("updated", "one", 3, "b");
+    assert_eq!(log.missing(&there), "");
+}
+
+#[test]
+fn a_timer_or_an_action_that_was_lost_is_missing() {
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").ends("one", Answer::Again, false).acknowledged("one");
+    assert!(log.missing(&live("one", "a", false)).contains("asked to be called again"));
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").ends("one", Answer::Done, true).acknowledged("one");
+    let mut there = live("one", "a", false);
+    assert!(log.missing(&there).contains("counts as carried out"));
+    there[0].seen = format!("a {MARK}=a");
+    assert_eq!(log.missing(&there), "");
+}
+
+#[test]
+fn an_end_that_was_not_told_is_missing() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "one", 1, "a");
+    assert!(log.missing(&[]).contains("is gone"));
+    assert!(log.missing(&live("two", "a", false)).contains("not told of the object two"));
+    log.begins("deleted", "one", 2, "a").fails();
+    assert!(log.missing(&[]).contains("is gone"));
+    log.told("deleted", "one", 2, "a");
+    assert_eq!(log.missing(&[]), "");
+    let mut log = Forged::new("chosen");
+    log.told("added", "one", 1, "a");
+    // The other handler, which selects nothing, comes first otherwise.
+    log.handler = "whole";
+    log.told("added", "one", 1, "a");
+    assert!(log.missing(&live("one", "a", false)).contains("left"));
+    log.handler = "chosen";
+    log.told("left", "one", 2, "a");
+    assert_eq!(log.missing(&live("one", "a", false)), "");
+}
+
+#[test]
+fn an_account_that_does_not_agree_is_seen() {
+    let mut log = Forged::new("whole");
+    log.told("initial", "one", 1, "a");
+    let there = live("one", "a", false);
+    assert_eq!(log.missing(&there), "");
+    for (pointer, value) in [
+        ("/queue/high", 1),
+        ("/queue/delayed", 1),
+        ("/queue/claimed", 1),
+        ("/ledger/open", 1),
+        ("/ledger/acknowledged", 0),
+        ("/ledger/acknowledged", 2),
+        ("/ledger/givenUp", 1),
+        ("/deadLetters", 1),
+    ] {
+        let wrong = |status: &mut Value| *status["handlers"][0].pointer_mut(pointer).unwrap() = value.into();
+        assert!(log.missing_with(&there, wrong).contains(pointer), "{pointer}");
+    }
+    let trouble = |status: &mut Value| status["state"]["trouble"] = json!({ "error": "full" });
+    assert!(log.missing_with(&there, trouble).contains("trouble"));
+}

@@ -1,0 +1,56 @@
+//! The oracle: weir is killed, again and again, in the midst of a random history, and what its handlers were told is held against what happened.
+//!
+//! The API is in this process; weir is a process of its own. Three handlers, all the guest `oracle`, say in the log what they are told. `judge.rs` has the promises.
+//!
+//! `WEIR_SEED` takes a printed seed back, `WEIR_ORACLE_ROUNDS` says how many rounds each API has. See tests/README.md.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the run, where it stands")]
+
+mod api;
+mod history;
+mod judge;
+mod log;
+mod quiet;
+mod rounds;
+#[path = "../guests/src/seen.rs"]
+mod seen;
+mod weir;
+
+use rounds::Run;
+use tempfile::TempDir;
+use weir_tests::world::{On, guests};
+
+/// Rounds unless `WEIR_ORACLE_ROUNDS` says otherwise: enough for each place a kill can be aimed at.
+const EMBEDDED_ROUNDS: u32 = 11;
+/// The same on the genuine API, where they are slower.
+const GENUINE_ROUNDS: u32 = 2;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_missed_or_told_twice_however_weir_is_killed_on_the_embedded_api() {
+    run(On::Embedded, EMBEDDED_ROUNDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_missed_or_told_twice_however_weir_is_killed_on_the_genuine_api() {
+    run(On::Genuine, GENUINE_ROUNDS).await;
+}
+
+async fn run(on: On, rounds: u32) {
+    if guests().is_none() {
+        eprintln!("SKIPPED the oracle: the guests are not built; run `cargo xtask test`, which builds them");
+        return;
+    }
+    let seed = number("WEIR_SEED").unwrap_or_else(|| rand::random::<u64>() >> 16);
+    let rounds = number("WEIR_ORACLE_ROUNDS").and_then(|rounds| rounds.try_into().ok()).unwrap_or(rounds);
+    println!("WEIR_SEED={seed}");
+    let scratch = TempDir::new().unwrap();
+    if let Some(run) = Run::start(on, seed, scratch.path()).await {
+        println!("{on:?}: {}", run.rounds(rounds).await);
+    }
+}
+
+/// Read once, by a test.
+#[expect(clippy::disallowed_methods, reason = "a seed to repeat comes from whoever runs the test")]
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok())
+}

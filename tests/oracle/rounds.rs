@@ -1,0 +1,286 @@
+//! The rounds of a run: history is made while weir is killed and started again; then all is quiet, and the judge looks.
+//!
+//! Promises: a round's history and its kills are decided by the seed and the round's number; every kill is in the midst of activity, or aimed at a place in weir's code; a
+//! round ends when everything was told, or fails when it is not told within [`PATIENCE`], with the whole history of the object it fails for.
+
+use crate::{
+    api::{Api, Life, Written, now},
+    history::{CHOSEN, History},
+    judge::{Handler, Judge, Violation},
+    weir::{Program, Weir},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::atomic::Ordering, time::Duration};
+use tokio::time::{Instant, sleep};
+use weir::failpoint;
+use weir_tests::world::On;
+
+/// How long it may take until all is quiet.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long an aimed kill may take to come before weir is killed anyhow.
+const AIM: Duration = Duration::from_secs(3);
+
+/// The handlers of `weir.rs`, as the judge knows them.
+pub(crate) const HANDLERS: &[Handler] = &[
+    Handler { name: "whole", namespace: None, selects: false, state_only: false },
+    Handler { name: "chosen", namespace: None, selects: true, state_only: true },
+    Handler { name: "marking", namespace: Some("oracle-a"), selects: false, state_only: false },
+];
+
+/// How weir is killed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kill {
+    /// So long after it was started, or after the round began.
+    After(Duration),
+    /// When it passes a place for the nth time.
+    At(&'static str, u32),
+}
+
+/// One run.
+pub(crate) struct Run {
+    api: Api,
+    program: Program,
+    weir: Option<Weir>,
+    life: Life,
+    judge: Judge,
+    history: History,
+    /// What the API saw of each object.
+    seen: BTreeMap<String, Vec<(String, String)>>,
+    /// Kills, by kind.
+    kills: BTreeMap<String, u32>,
+    seed: u64,
+}
+
+impl Run {
+    /// None, said loudly, where the API is not to be had.
+    pub(crate) async fn start(on: On, seed: u64, scratch: &Path) -> Option<Run> {
+        let api = Api::start(on, scratch).await?;
+        let program = Program::new(scratch, &api.flags);
+        Some(Run {
+            api,
+            program,
+            weir: None,
+            life: Life::default(),
+            judge: Judge::new(HANDLERS),
+            history: History::new(),
+            seen: BTreeMap::new(),
+            kills: BTreeMap::new(),
+            seed,
+        })
+    }
+
+    /// Runs so many rounds; then what was counted, in a line.
+    ///
+    /// # Panics
+    /// At the first violation.
+    pub(crate) async fn rounds(mut self, rounds: u32) -> String {
+        let began = Instant::now();
+        for round in 0..rounds {
+            self.round(round).await;
+        }
+        if let Some(mut weir) = self.weir.take() {
+            self.end_in_order(&mut weir, rounds).await;
+        }
+        let kills: Vec<String> = self.kills.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let (counts, all) = (self.judge.counts, self.kills.values().sum::<u32>());
+        format!(
+            "WEIR_SEED={} rounds={rounds} kills={all} ({}) calls={} acknowledged={} endings={} failed={} cut-off={} violations=0 seconds={}",
+            self.seed,
+            kills.join(", "),
+            counts.calls,
+            counts.acknowledged,
+            counts.endings,
+            counts.failed,
+            counts.cut_off,
+            began.elapsed().as_secs()
+        )
+    }
+
+    async fn round(&mut self, round: u32) {
+        let mut random = StdRng::seed_from_u64(self.seed ^ (u64::from(round) << 40));
+        let kills = plan(round, &mut random);
+        let (count, mut own) = (random.random_range(60..160), StdRng::seed_from_u64(random.random()));
+        let mut history = std::mem::replace(&mut self.history, History::new());
+        let (life, api) = (self.life.clone(), &self.api);
+        let mut place = Place { program: &mut self.program, weir: &mut self.weir, judge: &mut self.judge, life: &life };
+        let (written, ()) = tokio::join!(
+            api.play(&mut history, &mut own, count, &life),
+            place.chaos(api, &kills, &mut random, &mut self.kills)
+        );
+        self.history = history;
+        self.remember(&written);
+        self.quiet(round).await;
+        // What is told from now on is told of a weir that has nothing to do, or to one that was stopped in order.
+        if random.random_ratio(1, 2)
+            && let Some(mut weir) = self.weir.take()
+        {
+            self.end_in_order(&mut weir, round).await;
+        }
+    }
+
+    /// Takes what the API answered into the judge's knowledge, and into what is told of a violation.
+    fn remember(&mut self, written: &[Written]) {
+        let mut uids: BTreeMap<&str, &str> = BTreeMap::new();
+        for it in written {
+            self.seen.entry(it.key.clone()).or_default().push((it.at.clone(), format!("API: {}", it.words)));
+            let Some(uid) = &it.uid else { continue };
+            uids.insert(&it.key, uid);
+            if it.created {
+                self.judge.created(uid, &it.key, it.life);
+            }
+            self.judge.wrote(uid, it.version, &it.state);
+        }
+    }
+
+    /// Waits until all is quiet, and lets the judge look.
+    async fn quiet(&mut self, round: u32) {
+        let began = Instant::now();
+        loop {
+            let Some(weir) = &mut self.weir else { panic!("a round ends with weir running") };
+            for (at, line) in weir.lines() {
+                self.judge.take(&at, line);
+            }
+            let missing = match weir.status().await {
+                // The log is read once more, so that it is not older than the status.
+                Some(status) => {
+                    let live = self.api.live().await;
+                    for (at, line) in weir.lines() {
+                        self.judge.take(&at, line);
+                    }
+                    self.judge.missing(&live, &status)
+                }
+                None => Some(Violation { place: None, what: "weir does not answer".to_owned() }),
+            };
+            self.fail_for(round);
+            match missing {
+                None => break,
+                Some(missing) if began.elapsed() > PATIENCE => self.fail(round, &missing),
+                Some(_) => sleep(LOOK).await,
+            }
+        }
+        self.judge.agree();
+        self.fail_for(round);
+    }
+
+    /// Stops weir as an operator does.
+    async fn end_in_order(&mut self, weir: &mut Weir, round: u32) {
+        let ended = weir.stop().await;
+        for (at, line) in weir.lines() {
+            self.judge.take(&at, line);
+        }
+        self.judge.life_ended();
+        self.life.fetch_add(1, Ordering::AcqRel);
+        self.fail_for(round);
+        assert!(
+            ended.is_some_and(|status| status.success()),
+            "WEIR_SEED={}, round {round}: weir was asked to stop and ended as {ended:?}; its last words:\n{}",
+            self.seed,
+            weir.last_words()
+        );
+    }
+
+    /// Fails if the judge has found anything.
+    fn fail_for(&mut self, round: u32) {
+        if let Some(violation) = self.judge.found().first() {
+            self.fail(round, violation);
+        }
+    }
+
+    fn fail(&self, round: u32, violation: &Violation) -> ! {
+        let mut text = format!("WEIR_SEED={}, round {round}, at {}: {}", self.seed, now(), violation.what);
+        if let Some(place) = &violation.place {
+            let _ = write!(text, "\n{} of {} was told, and the API saw (chosen: {CHOSEN}):", place.handler, place.key);
+            let mut all = self.judge.history(place);
+            all.extend(self.seen.get(&place.key).into_iter().flatten().cloned());
+            all.sort();
+            // An object's history grows over the rounds; what went wrong is at its end.
+            let earlier = all.len().saturating_sub(80);
+            for (at, words) in &all[earlier..] {
+                let _ = write!(text, "\n  {at} {words}");
+            }
+        }
+        if let Some(weir) = &self.weir {
+            let _ = write!(text, "\nweir's last words:\n{}", weir.last_words());
+        }
+        panic!("{text}");
+    }
+}
+
+/// How weir is killed in a round.
+fn plan(round: u32, random: &mut StdRng) -> Vec<Kill> {
+    // Two rounds in three are aimed, at each place in turn.
+    let aimed = round % 3 != 2;
+    let place = failpoint::PLACES[(round - round / 3) as usize % failpoint::PLACES.len()];
+    // Fewer calls write than are made.
+    let most = if place == "sent" { 8 } else { 60 };
+    let after = |random: &mut StdRng| Kill::After(Duration::from_millis(random.random_range(0..600)));
+    let mut kills = vec![if aimed { Kill::At(place, random.random_range(1..=most)) } else { after(random) }];
+    while random.random_ratio(1, 3) && kills.len() < 3 {
+        kills.push(after(random));
+    }
+    kills
+}
+
+/// What a round's killing works on.
+struct Place<'a> {
+    program: &'a mut Program,
+    weir: &'a mut Option<Weir>,
+    judge: &'a mut Judge,
+    life: &'a Life,
+}
+
+impl Place<'_> {
+    /// Kills weir and starts it again, kill by kill; in the end it runs.
+    async fn chaos(&mut self, api: &Api, kills: &[Kill], random: &mut StdRng, counts: &mut BTreeMap<String, u32>) {
+        for kill in kills {
+            // Now and then with so little memory for its tables that they are written out and merged all the time.
+            let mut flags = Vec::new();
+            if random.random_ratio(1, 2) {
+                flags.push("--state-memtable=4096".to_owned());
+            }
+            let kind = match kill {
+                Kill::After(wait) => {
+                    let weir = self.weir.get_or_insert_with(|| self.program.start(&flags));
+                    sleep(*wait).await;
+                    weir.kill().await;
+                    "at random"
+                }
+                Kill::At(place, passing) => {
+                    if let Some(mut idle) = self.weir.take() {
+                        idle.kill().await;
+                        self.bury(&mut idle);
+                        *counts.entry("idle".to_owned()).or_default() += 1;
+                    }
+                    flags.push(format!("--failpoint={place}={passing}"));
+                    let weir = self.weir.insert(self.program.start(&flags));
+                    let reached = weir.ended(AIM).await.is_some();
+                    weir.kill().await;
+                    if reached { *place } else { "aimed and missed" }
+                }
+            };
+            *counts.entry(kind.to_owned()).or_default() += 1;
+            if let Some(mut dead) = self.weir.take() {
+                self.bury(&mut dead);
+            }
+            if let Some(api) = &api.embedded
+                && random.random_ratio(1, 3)
+            {
+                // It has to list anew.
+                api.compact();
+            }
+            sleep(Duration::from_millis(random.random_range(0..150))).await;
+        }
+        self.weir.get_or_insert_with(|| self.program.start(&[]));
+    }
+
+    /// Reads what it left.
+    fn bury(&mut self, dead: &mut Weir) {
+        for (at, line) in dead.lines() {
+            self.judge.take(&at, line);
+        }
+        self.judge.life_ended();
+        self.life.fetch_add(1, Ordering::AcqRel);
+    }
+}

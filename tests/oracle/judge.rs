@@ -168,9 +168,9 @@ impl Judge {
         }
     }
 
-    /// weir has ended, and all it wrote has been read. Another line is of the next life.
-    pub(crate) fn life_ended(&mut self) {
-        self.life += 1;
+    /// weir has ended, and all it wrote has been read. What was stopped in order goes on as the same life; a kill begins another.
+    pub(crate) fn ended(&mut self, killed: bool) {
+        self.life += u32::from(killed);
         for (told, _) in self.told.values_mut() {
             if let Some(last) = told.last_mut().filter(|last| last.end == End::UnderWay) {
                 last.end = End::CutOff;
@@ -218,7 +218,7 @@ impl Judge {
             return self.violated(&place, "a handler was called that there is not".to_owned());
         };
         let told = &mut self.told.entry(place.clone()).or_default().0;
-        let wrong = told.last().and_then(|last| out_of_order(handler, last, &call));
+        let wrong = told.last().and_then(|last| out_of_order(handler, last, &call, last.life < self.life));
         told.push(Told {
             at: at.to_owned(),
             life: self.life,
@@ -278,8 +278,10 @@ impl Judge {
     }
 }
 
-/// What is wrong with a call after the one before it; both may be of different objects of one name.
-fn out_of_order(handler: &Handler, last: &Told, call: &Call) -> Option<String> {
+/// What is wrong with a call after the one before it; both may be of different objects of one name. With a kill between them a state may have been on disk as
+/// handed over and never told: then coming back to the one before is news, and so is the end.
+fn out_of_order(handler: &Handler, last: &Told, call: &Call, killed: bool) -> Option<String> {
+    let unseen = killed && call.version > last.call.version;
     let same = last.call.uid == call.uid;
     let knows = last.end == End::Acknowledged && same;
     // Its answer to the last call. By which change it then comes is another matter: what a kill cut off comes as `updated`.
@@ -293,9 +295,13 @@ fn out_of_order(handler: &Handler, last: &Told, call: &Call) -> Option<String> {
         "it was told of the next object of this name before it acknowledged the end of the last"
     } else if knows && last.call.change == "deleted" {
         "it was told of an object whose deletion it had acknowledged"
-    } else if knows && last.call.change == "left" && !matches!(call.change.as_str(), "added" | "initial") {
+    } else if knows
+        && last.call.change == "left"
+        && !(call.is_ending() && unseen)
+        && !matches!(call.change.as_str(), "added" | "initial")
+    {
         "it was told of an object that it had acknowledged as left, and not that it came back"
-    } else if knows && !asked && !call.is_ending() && view(&last.call) == view(call) {
+    } else if knows && !asked && !unseen && !call.is_ending() && view(&last.call) == view(call) {
         "it was told a state that it had acknowledged"
     } else {
         return None;

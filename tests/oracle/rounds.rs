@@ -170,8 +170,7 @@ impl Run {
         for (at, line) in weir.lines() {
             self.judge.take(&at, line);
         }
-        self.judge.life_ended();
-        self.life.fetch_add(1, Ordering::AcqRel);
+        self.judge.ended(false);
         self.fail_for(round);
         assert!(
             ended.is_some_and(|status| status.success()),
@@ -280,7 +279,7 @@ impl Place<'_> {
         for (at, line) in dead.lines() {
             self.judge.take(&at, line);
         }
-        self.judge.life_ended();
+        self.judge.ended(true);
         self.life.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -129,7 +129,7 @@ impl Weir {
     /// The last that it said of itself, for people.
     pub(crate) fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let told = |line: &&str| line.contains("weir::handler") || line.contains("handled an event");
+        let told = |line: &&str| line.contains("weir::handler") || line.contains("\"name\":\"claim\"");
         let lines: Vec<&str> = text.lines().filter(|line| !told(line)).collect();
         lines[lines.len().saturating_sub(12)..].join("\n")
     }

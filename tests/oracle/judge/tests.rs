@@ -68,7 +68,7 @@ impl Forged {
     }
 
     fn killed(&mut self) -> &mut Forged {
-        self.judge.life_ended();
+        self.judge.ended(true);
         self
     }
 
@@ -133,8 +133,20 @@ fn a_state_that_was_acknowledged_is_not_told_again_unless_the_handler_asked() {
         if killed {
             log.killed();
         }
-        log.begins("updated", "one", 2, "a");
+        log.begins("updated", "one", 1, "a");
         assert!(log.found().contains("a state that it had acknowledged"), "killed: {killed}");
+    }
+    // Between the two there may have been another, that was on disk as handed over when weir was killed.
+    for killed in [false, true] {
+        let mut log = Forged::new("whole");
+        log.told("initial", "one", 1, "a");
+        if killed {
+            log.killed();
+        } else {
+            log.judge.ended(false);
+        }
+        log.begins("updated", "one", 3, "a");
+        assert_eq!(log.found().is_empty(), killed);
     }
     let mut log = Forged::new("whole");
     log.begins("initial", "one", 1, "a").ends("one", Answer::Again, false).acknowledged("one");

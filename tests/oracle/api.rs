@@ -1,6 +1,6 @@
 //! The API of a run, and the hand that makes history in it.
 //!
-//! Promises: what was written is known with the API's answer to it; the hand has a client of its own, which no fault touches; the API is on loopback and ends with
+//! Promises: what was written is known with the API's answer to it; the hand has a client of its own, which the weather does not touch; the API is on loopback and ends with
 //! the run.
 
 use crate::{
@@ -12,17 +12,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use weir_devapi::{DevApi, Options};
 use weir_tests::{
     genuine::Genuine,
+    proxy::Proxy,
     world::{On, plain_client},
 };
 
@@ -32,6 +30,8 @@ pub(crate) struct Api {
     /// What weir is to be told where the API is.
     pub(crate) flags: Vec<String>,
     pub(crate) embedded: Option<DevApi>,
+    /// What weir reaches the API through.
+    pub(crate) proxy: Proxy,
     server: Server,
 }
 
@@ -59,29 +59,25 @@ pub(crate) struct Written {
 
 impl Api {
     /// None, said loudly, where it is not to be had.
-    pub(crate) async fn start(on: On, scratch: &Path) -> Option<Api> {
+    pub(crate) async fn start(on: On) -> Option<Api> {
         let api = match on {
             On::Embedded => {
                 let api = DevApi::new(Options::default());
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let url = format!("http://{}", listener.local_addr().unwrap());
+                let address = listener.local_addr().unwrap();
+                let proxy = Proxy::start(address).await;
                 let serving = api.clone();
                 let server = tokio::spawn(async move { serving.serve(listener).await.unwrap() });
-                let flags = vec![format!("--server={url}")];
-                Api {
-                    client: plain_client(&url, "oracle"),
-                    flags,
-                    embedded: Some(api),
-                    server: Server::Embedded(server),
-                }
+                let flags = vec![format!("--server=http://{}", proxy.address())];
+                let client = plain_client(&format!("http://{address}"), "oracle");
+                Api { client, flags, embedded: Some(api), proxy, server: Server::Embedded(server) }
             }
             On::Genuine => {
                 let server = Genuine::start("oracle").await?;
-                let kubeconfig: PathBuf = scratch.join("kubeconfig");
-                std::fs::copy(server.kubeconfig(), &kubeconfig).unwrap();
+                let proxy = Proxy::start(server.address()).await;
                 let client = server.client().await;
-                let flags = vec![format!("--kubeconfig={}", kubeconfig.display())];
-                Api { client, flags, embedded: None, server: Server::Genuine { _server: Box::new(server) } }
+                let flags = vec![format!("--kubeconfig={}", server.kubeconfig_through(&proxy).display())];
+                Api { client, flags, embedded: None, proxy, server: Server::Genuine { _server: Box::new(server) } }
             }
         };
         for name in NAMESPACES {

@@ -5,7 +5,8 @@
 //! - never two calls at once; no call for a state that was acknowledged, unless the handler asked for it; states never go back, over restarts either;
 //! - nothing is told of an object whose end was acknowledged, nor of the next of its name before that;
 //! - what is told is told of an object that there was, as `initial` or `added` first, a deletion with the final state unless it says that this is unknown;
-//! - a handler is not woken by its own write;
+//! - a handler is not woken by its own write; a previous state is the one it acknowledged last;
+//! - what is given up is given up after as many calls as its limit allows, and not told again;
 //! - and when all is quiet: the last state of each object, or its end, was told and answered, what the answer asked for was done, and the ledger agrees.
 //!
 //! The first group is judged line by line, as they come; what needs the API's side ([`Judge::agree`]) when that is complete.
@@ -14,9 +15,10 @@
 //! kept or not: it may come again, and need not. One that was cut off before its answer has to come again.
 
 use crate::{
-    log::{Answer, Call, Line, MARK, Place},
+    log::{Answer, Call, Line, Place},
     quiet::Live,
 };
+use rules::{another_previous, at_odds, out_of_order};
 use std::{collections::BTreeMap, fmt};
 
 /// A handler, as far as the judge needs to know it.
@@ -29,6 +31,10 @@ pub(crate) struct Handler {
     pub(crate) selects: bool,
     /// It is called if `data.state` differs; else if anything does.
     pub(crate) state_only: bool,
+    /// It is handed the previous state too.
+    pub(crate) previous: bool,
+    /// How often it is called again before that is given up; none: for ever.
+    pub(crate) limit: Option<u64>,
 }
 
 /// What must not be.
@@ -58,6 +64,7 @@ pub(crate) enum End {
     UnderWay,
     Acknowledged,
     Failed,
+    GaveUp,
     /// weir was killed.
     CutOff,
 }
@@ -81,6 +88,7 @@ pub(crate) struct Counts {
     pub(crate) calls: u64,
     pub(crate) acknowledged: u64,
     pub(crate) failed: u64,
+    pub(crate) given_up: u64,
     pub(crate) cut_off: u64,
     pub(crate) endings: u64,
 }
@@ -118,7 +126,7 @@ impl Told {
         match self.end {
             End::Acknowledged => true,
             End::CutOff => matches!(self.answer, Some(Answer::Done | Answer::Again)),
-            End::UnderWay | End::Failed => false,
+            End::UnderWay | End::Failed | End::GaveUp => false,
         }
     }
 
@@ -209,6 +217,7 @@ impl Judge {
                     self.counts.failed += 1;
                 }
             }
+            Line::GaveUp { place } => self.gave_up(at, &place),
         }
     }
 
@@ -219,6 +228,7 @@ impl Judge {
         };
         let told = &mut self.told.entry(place.clone()).or_default().0;
         let wrong = told.last().and_then(|last| out_of_order(handler, last, &call, last.life < self.life));
+        let wrong = wrong.or_else(|| another_previous(handler, told, &call));
         told.push(Told {
             at: at.to_owned(),
             life: self.life,
@@ -230,6 +240,23 @@ impl Judge {
         });
         if let Some(wrong) = wrong {
             self.violated(&place, wrong);
+        }
+    }
+
+    fn gave_up(&mut self, at: &str, place: &Place) {
+        let limit = self.handlers.iter().find(|handler| handler.name == place.handler).and_then(|it| it.limit);
+        let last = self.told.get_mut(place).and_then(|(told, _)| told.last_mut());
+        let Some(last) = last.filter(|last| matches!(last.end, End::UnderWay | End::Failed)) else {
+            return self.violated(place, "a call was given up that was not made, or had ended".to_owned());
+        };
+        (last.end, last.ended_at) = (End::GaveUp, at.to_owned());
+        self.counts.given_up += 1;
+        let calls = last.call.attempt;
+        if limit.is_none_or(|limit| calls != limit + 1) {
+            self.violated(
+                place,
+                format!("it was given up after {calls} calls, and may be called again {limit:?} times"),
+            );
         }
     }
 
@@ -278,71 +305,6 @@ impl Judge {
     }
 }
 
-/// What is wrong with a call after the one before it; both may be of different objects of one name. With a kill between them a state may have been on disk as
-/// handed over and never told: then coming back to the one before is news, and so is the end.
-fn out_of_order(handler: &Handler, last: &Told, call: &Call, killed: bool) -> Option<String> {
-    let unseen = killed && call.version > last.call.version;
-    let same = last.call.uid == call.uid;
-    let knows = last.end == End::Acknowledged && same;
-    // Its answer to the last call. By which change it then comes is another matter: what a kill cut off comes as `updated`.
-    let asked = last.call.is_ending() || last.answer == Some(Answer::Again);
-    let view = |call: &Call| handler.view(&call.state, &call.seen);
-    let wrong = if last.end == End::UnderWay {
-        "it was called while a call for the same object was under way"
-    } else if call.version < last.call.version {
-        "it was told an older state than before"
-    } else if !same && !last.has_ended() {
-        "it was told of the next object of this name before it acknowledged the end of the last"
-    } else if knows && last.call.change == "deleted" {
-        "it was told of an object whose deletion it had acknowledged"
-    } else if knows
-        && last.call.change == "left"
-        && !(call.is_ending() && unseen)
-        && !matches!(call.change.as_str(), "added" | "initial")
-    {
-        "it was told of an object that it had acknowledged as left, and not that it came back"
-    } else if knows && !asked && !unseen && !call.is_ending() && view(&last.call) == view(call) {
-        "it was told a state that it had acknowledged"
-    } else {
-        return None;
-    };
-    Some(format!("{wrong}: {} at {}", call.change, call.version))
-}
-
-/// What is wrong with a call, knowing the object's whole history.
-fn at_odds(handler: &Handler, object: &Object, place: &Place, before: &[Told], told: &Told) -> Option<String> {
-    let call = &told.call;
-    if object.key != place.key {
-        return Some(format!("it was told of {} by the name {}", object.key, place.key));
-    }
-    let Some(last) = before.iter().rfind(|last| last.call.uid == call.uid) else {
-        return match call.change.as_str() {
-            "added" => None,
-            "initial" if object.late => {
-                Some("a new object was told as `initial`, as if the first list had not been worked off".to_owned())
-            }
-            "initial" => None,
-            // A kill may come when the call is on disk, and before the call.
-            "deleted" | "left" if told.life > object.life => None,
-            other => Some(format!("the first that it was told of an object was `{other}`")),
-        };
-    };
-    if call.change == "deleted" && !call.unknown && !handler.selects && call.state != object.state {
-        return Some(format!("it was told a deletion with the state {}, which was not the last", call.state));
-    }
-    let others = object.writes.iter().any(|&write| write > last.call.version && write <= call.version);
-    let knows = last.end == End::Acknowledged && !last.call.is_ending() && !call.is_ending();
-    if knows && last.marks && last.answer != Some(Answer::Again) && !others {
-        return Some(format!("it was woken by its own write: {} at {}", call.change, call.version));
-    }
-    None
-}
-
-/// The same without the handlers' marks.
-pub(crate) fn unmarked(seen: &str) -> String {
-    let words = seen.split(' ').filter(|word| !word.starts_with(MARK));
-    words.collect::<Vec<_>>().join(" ")
-}
-
+mod rules;
 #[cfg(test)]
 mod tests;

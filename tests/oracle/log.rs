@@ -16,8 +16,10 @@ pub(crate) enum Line {
     Ends { place: Place, uid: String, answer: Answer, marks: bool },
     /// The answer was carried out, and its end is on disk.
     Acknowledged { place: Place, uid: String },
-    /// It ended otherwise; it will be called again, unless a line of trouble says that it was given up.
+    /// It ended otherwise; it will be called again, unless the next line says that it was given up.
     Failed { place: Place, error: String },
+    /// It was given up: a dead letter has it.
+    GaveUp { place: Place },
     /// weir complains of itself or of the handler, at the level `error`.
     Trouble { text: String },
 }
@@ -46,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) state: String,
     /// All of it, see the guest's `seen`.
     pub(crate) seen: String,
+    /// `data.state` of the previous state that was handed over too.
+    pub(crate) previous: Option<String>,
 }
 
 /// What the guest answers.
@@ -79,7 +83,9 @@ pub(crate) fn read(text: &str) -> Option<(String, Line)> {
         (_, "weir runs") => Line::Runs { address: word("/address")? },
         (_, "handled an event") => Line::Acknowledged { place: claimed(&line)?, uid: word("/uid")? },
         (_, "a call failed") => Line::Failed { place: claimed(&line)?, error: word("/error")? },
-        _ if line["level"] == "ERROR" => Line::Trouble { text: text.to_owned() },
+        (_, "gave up on an event: it is a dead letter now") => Line::GaveUp { place: claimed(&line)? },
+        // A library's complaint is weir's affair, and not evidence.
+        (own, _) if own.starts_with("weir") && line["level"] == "ERROR" => Line::Trouble { text: text.to_owned() },
         _ => return None,
     };
     Some((at, read))
@@ -107,6 +113,7 @@ fn said_by(handler: String, said: &Value) -> Option<Line> {
                 unknown: said["unknown"].as_bool()?,
                 state: word("state")?,
                 seen: word("seen")?,
+                previous: word("previous"),
             };
             Some(Line::Begins { place, call })
         }
@@ -170,8 +177,12 @@ mod tests {
 
     #[test]
     fn what_weir_logs_as_an_error_is_trouble() {
-        let mut line = weirs("gave up on an event");
-        line["level"] = "ERROR".into();
-        assert!(matches!(read(&line.to_string()), Some((_, Line::Trouble { .. }))));
+        let error = |message: &str| {
+            let mut line = weirs(message);
+            line["level"] = "ERROR".into();
+            read(&line.to_string()).unwrap().1
+        };
+        assert!(matches!(error("weir itself panicked"), Line::Trouble { .. }));
+        assert!(matches!(error("gave up on an event: it is a dead letter now"), Line::GaveUp { .. }));
     }
 }

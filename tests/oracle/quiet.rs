@@ -1,10 +1,11 @@
 //! What has to be so when nothing happens any more: everything was told, answered and carried out, and weir's own account agrees.
 
 use crate::{
-    judge::{Handler, Judge, Told, Violation, unmarked},
+    judge::{End, Handler, Judge, Told, Violation},
     log::{Answer, MARK, Place},
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// An object that the API has.
 #[derive(Debug, Clone)]
@@ -40,8 +41,10 @@ pub(crate) fn missing(judge: &Judge, live: &[Live], status: &Value) -> Option<Vi
             })
         };
         let account = || {
-            let held = mine.iter().filter(|object| !handler.selects || object.chosen).count();
-            unaccounted(handler, status, held).map(|what| Violation { place: None, what })
+            let held: Vec<_> = mine.iter().filter(|object| !handler.selects || object.chosen).collect();
+            let given_up = |object: &&&&Live| last(&of(&object.key)).is_some_and(|last| last.end == End::GaveUp);
+            let letters: BTreeSet<&str> = held.iter().filter(given_up).map(|object| object.uid.as_str()).collect();
+            unaccounted(handler, status, held.len(), &letters).map(|what| Violation { place: None, what })
         };
         told.or_else(gone).or_else(account)
     })
@@ -61,7 +64,7 @@ fn untold(handler: &Handler, object: &Live, last: Option<&Told>) -> Option<Strin
         Some("the last that it was told of an object that there is was its end".to_owned())
     } else if told != is || (!last.marks && !handler.state_only && last.call.seen != object.seen) {
         Some(format!("it was not told the last state: `{}`", object.seen))
-    } else if !last.is_answered() {
+    } else if !last.is_answered() && last.end != End::GaveUp {
         Some("it was told the last state, but that did not end well".to_owned())
     } else if last.answer == Some(Answer::Again) {
         Some("it asked to be called again, and was not".to_owned())
@@ -78,8 +81,8 @@ fn unended(last: Option<&Told>, why: &str) -> Option<String> {
     owed.then(|| format!("its object {why}, and it was not told so"))
 }
 
-/// What weir's account of a handler has wrong; `held` is how many objects the handler's watch selects.
-fn unaccounted(handler: &Handler, status: &Value, held: usize) -> Option<String> {
+/// What weir's account of a handler has wrong; `held` is how many objects the handler's watch selects, `letters` the uids of those that were given up.
+fn unaccounted(handler: &Handler, status: &Value, held: usize, letters: &BTreeSet<&str>) -> Option<String> {
     let lanes = status["handlers"].as_array();
     let Some(lane) = lanes.into_iter().flatten().find(|lane| lane["handler"] == handler.name) else {
         return Some(format!("/status does not know the handler {}", handler.name));
@@ -90,16 +93,26 @@ fn unaccounted(handler: &Handler, status: &Value, held: usize) -> Option<String>
         ("/queue/delayed", 0),
         ("/queue/claimed", 0),
         ("/ledger/open", 0),
-        ("/ledger/givenUp", 0),
-        ("/ledger/acknowledged", held),
-        ("/deadLetters", 0),
+        ("/ledger/givenUp", letters.len()),
+        ("/ledger/acknowledged", held - letters.len()),
+        ("/deadLetters", letters.len()),
     ];
     let wrong = wanted.iter().find_map(|(pointer, wanted)| {
         let is = lane.pointer(pointer).unwrap_or(&Value::Null);
         (is.as_u64() != Some(*wanted as u64)).then(|| format!("{pointer} is {is}, and not {wanted}"))
     });
+    let shown: BTreeSet<&str> =
+        lane["dead"].as_array().into_iter().flatten().filter_map(|it| it["uid"].as_str()).collect();
+    let others = (shown != *letters).then(|| format!("there are letters about {shown:?}, and not about {letters:?}"));
+    let wrong = wrong.or(others);
     let store = &status["state"];
     wrong
         .or_else(|| (!store["trouble"].is_null()).then(|| format!("the state directory is in trouble: {store}")))
         .map(|wrong| format!("{} of the handler {}: {lane}", wrong, handler.name))
+}
+
+/// What was seen, without the handlers' marks.
+fn unmarked(seen: &str) -> String {
+    let words = seen.split(' ').filter(|word| !word.starts_with(MARK));
+    words.collect::<Vec<_>>().join(" ")
 }

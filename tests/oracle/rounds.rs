@@ -10,7 +10,10 @@ use crate::{
     weir::{Program, Weir},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeMap, fmt::Write as _, os::unix::process::ExitStatusExt as _, path::Path, sync::atomic::Ordering,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 use weir::failpoint;
 use weir_tests::world::On;
@@ -24,10 +27,14 @@ const AIM: Duration = Duration::from_secs(3);
 
 /// The handlers of `weir.rs`, as the judge knows them.
 pub(crate) const HANDLERS: &[Handler] = &[
-    Handler { name: "whole", namespace: None, selects: false, state_only: false },
-    Handler { name: "chosen", namespace: None, selects: true, state_only: true },
-    Handler { name: "marking", namespace: Some("oracle-a"), selects: false, state_only: false },
+    WHOLE,
+    Handler { name: "chosen", selects: true, state_only: true, previous: true, ..WHOLE },
+    Handler { name: "marking", namespace: Some("oracle-a"), ..WHOLE },
+    Handler { name: "limited", namespace: Some("oracle-b"), limit: Some(2), ..WHOLE },
 ];
+
+const WHOLE: Handler =
+    Handler { name: "whole", namespace: None, selects: false, state_only: false, previous: false, limit: None };
 
 /// How weir is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +44,9 @@ enum Kill {
     /// When it passes a place for the nth time.
     At(&'static str, u32),
 }
+
+/// The signal of a process that aborts: SIGABRT.
+const ABORTED: i32 = 6;
 
 /// One run.
 pub(crate) struct Run {
@@ -56,7 +66,7 @@ pub(crate) struct Run {
 impl Run {
     /// None, said loudly, where the API is not to be had.
     pub(crate) async fn start(on: On, seed: u64, scratch: &Path) -> Option<Run> {
-        let api = Api::start(on, scratch).await?;
+        let api = Api::start(on).await?;
         let program = Program::new(scratch, &api.flags);
         Some(Run {
             api,
@@ -86,13 +96,14 @@ impl Run {
         let kills: Vec<String> = self.kills.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let (counts, all) = (self.judge.counts, self.kills.values().sum::<u32>());
         format!(
-            "WEIR_SEED={} rounds={rounds} kills={all} ({}) calls={} acknowledged={} endings={} failed={} cut-off={} violations=0 seconds={}",
+            "WEIR_SEED={} rounds={rounds} kills={all} ({}) calls={} acknowledged={} endings={} failed={} given-up={} cut-off={} violations=0 seconds={}",
             self.seed,
             kills.join(", "),
             counts.calls,
             counts.acknowledged,
             counts.endings,
             counts.failed,
+            counts.given_up,
             counts.cut_off,
             began.elapsed().as_secs()
         )
@@ -222,6 +233,24 @@ fn plan(round: u32, random: &mut StdRng) -> Vec<Kill> {
     kills
 }
 
+/// Now and then the network between weir and the API breaks: once, or for a while.
+async fn weather(api: &Api, random: &mut StdRng) {
+    let (kind, after) = (random.random_range(0..8), Duration::from_millis(random.random_range(0..400)));
+    let away = Duration::from_millis(random.random_range(50..300));
+    if kind > 2 {
+        return;
+    }
+    sleep(after).await;
+    if kind == 0 {
+        api.proxy.refuse(true);
+    }
+    api.proxy.cut();
+    if kind == 0 {
+        sleep(away).await;
+        api.proxy.refuse(false);
+    }
+}
+
 /// What a round's killing works on.
 struct Place<'a> {
     program: &'a mut Program,
@@ -239,10 +268,13 @@ impl Place<'_> {
             if random.random_ratio(1, 2) {
                 flags.push("--state-memtable=4096".to_owned());
             }
+            if random.random_ratio(1, 4) {
+                flags.push("--state-sync=always".to_owned());
+            }
             let kind = match kill {
                 Kill::After(wait) => {
                     let weir = self.weir.get_or_insert_with(|| self.program.start(&flags));
-                    sleep(*wait).await;
+                    tokio::join!(sleep(*wait), weather(api, random));
                     weir.kill().await;
                     "at random"
                 }
@@ -254,8 +286,9 @@ impl Place<'_> {
                     }
                     flags.push(format!("--failpoint={place}={passing}"));
                     let weir = self.weir.insert(self.program.start(&flags));
-                    let reached = weir.ended(AIM).await.is_some();
+                    let (ended, ()) = tokio::join!(weir.ended(AIM), weather(api, random));
                     weir.kill().await;
+                    let reached = ended.is_some_and(|status| status.signal() == Some(ABORTED));
                     if reached { *place } else { "aimed and missed" }
                 }
             };

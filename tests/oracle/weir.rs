@@ -135,24 +135,26 @@ impl Weir {
     }
 }
 
-/// The handlers, which are the same guest with other settings. They retry for ever and soon.
+/// The handlers, which are the same guest with other settings; the judge's [`HANDLERS`](crate::rounds::HANDLERS). They are called again soon.
 fn install(plugins: &Path) {
     let handlers = [
-        ("whole", "namespaces: [oracle-a, oracle-b]", "{ fail: 7, failures: 2, again: 11, againMs: 200 }"),
+        ("whole", "forever", "namespaces: [oracle-a, oracle-b]", "{ fail: 7, failures: 2, again: 11, againMs: 200 }"),
         (
             "chosen",
-            "namespaces: [oracle-a, oracle-b], labelSelector: oracle=in, fields: [/data/state, /metadata/labels], changed: [/data/state]",
+            "forever",
+            "namespaces: [oracle-a, oracle-b], labelSelector: oracle=in, previous: true, fields: [/data/state, /metadata/labels], changed: [/data/state]",
             "{ fail: 9, failures: 1, again: 13, againMs: 300 }",
         ),
-        ("marking", "namespaces: [oracle-a]", "{ fail: 11, failures: 1, mark: 3 }"),
+        ("marking", "forever", "namespaces: [oracle-a]", "{ fail: 11, failures: 1, mark: 3 }"),
+        ("limited", "2", "namespaces: [oracle-b]", "{ fail: 5, failures: 1, never: 5 }"),
     ];
-    for (name, watch, settings) in handlers {
+    for (name, limit, watch, settings) in handlers {
         std::fs::write(plugins.join(format!("{name}.wasm")), component("oracle")).unwrap();
         let spec = format!(
             "  watches: [{{ name: objects, apiVersion: v1, kind: ConfigMap, {watch} }}]
   settings: {settings}
   workers: 4
-  retry: {{ limit: forever, cap: 1s }}
+  retry: {{ limit: {limit}, cap: 1s }}
   limits: {{ requeueFloor: 100ms }}
   grants:
     write: [{{ apiVersion: v1, kind: ConfigMap, actions: [annotate] }}]"

@@ -7,6 +7,7 @@ mod apiserver;
 mod ci;
 mod demo;
 mod guests;
+mod oracle;
 mod place;
 mod stage;
 mod test;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Options),
     /// Sets up what is missing and runs every test, the genuine API included
     Test,
+    /// Kills weir again and again, and holds what its handlers were told against what happened
+    Oracle(oracle::Options),
     /// What must pass before a change lands: format, clippy, deny, docs, tests, demo
     Ci,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Guests { packages } => build_guests(&packages),
         Command::Demo(options) => demo::demo(&options).map_err(Into::into),
         Command::Test => staged(test::test),
+        Command::Oracle(options) => staged(|stages| oracle::oracle(stages, &options)),
         Command::Ci => staged(ci::ci),
     };
     match ended {

@@ -4,6 +4,7 @@
 //! settings:
 //!   fail: 7        # of the states, one in so many fails at first; default 0: none
 //!   failures: 2    # how often
+//!   never: 5       # one in so many fails for as long as the object is there
 //!   again: 11      # one in so many asks to be called again
 //!   againMs: 200   # after so long
 //!   mark: 3        # one in so many is written to: the annotation `oracle.weir.dev/mark` becomes the state
@@ -28,6 +29,7 @@ const MARK: &str = "oracle.weir.dev/mark";
 struct Settings {
     fail: u32,
     failures: u32,
+    never: u32,
     again: u32,
     again_ms: u64,
     mark: u32,
@@ -49,13 +51,15 @@ pub fn handle(event: &Event) -> Result<Actions, Error> {
         "unknown": event.final_state_unknown,
         "state": state(&object),
         "seen": seen(&object),
+        "previous": event.previous::<Value>()?.map(|previous| state(&previous).to_owned()),
     }));
     let one_in = |salt: &str, many: u32| many != 0 && hash(&[salt, &key, state(&object)]).is_multiple_of(many);
     let marks = one_in("mark", settings.mark) && !event.is_ending();
     // What was called because it asked is not called for ever: it neither asks again, nor fails, after which it would be `updated`.
     let asked = event.change == Change::Requeued;
     let again = one_in("again", settings.again) && !event.is_ending() && !asked;
-    let fails = one_in("fail", settings.fail) && event.attempt <= settings.failures && !asked;
+    let at_first = one_in("fail", settings.fail) && event.attempt <= settings.failures && !asked;
+    let fails = at_first || (one_in("never", settings.never) && !event.is_ending());
     let answer = match (fails, again) {
         (true, _) => "fails",
         (_, true) => "again",

@@ -1,13 +1,14 @@
 //! Each violation, forged: the judge has to see it; and beside it what is no violation, which it has to let pass.
 
 use super::*;
-use crate::quiet::Live;
+use crate::{log::MARK, quiet::Live};
 use serde_json::{Value, json};
 
-const HANDLERS: &[Handler] = &[
-    Handler { name: "whole", namespace: None, selects: false, state_only: false },
-    Handler { name: "chosen", namespace: Some("a"), selects: true, state_only: true },
-];
+const HANDLERS: &[Handler] =
+    &[WHOLE, Handler { name: "chosen", namespace: Some("a"), selects: true, state_only: true, ..WHOLE }];
+
+const WHOLE: Handler =
+    Handler { name: "whole", namespace: None, selects: false, state_only: false, previous: false, limit: Some(1) };
 
 /// A log that is forged line by line, about the object `a/m`.
 struct Forged {
@@ -38,6 +39,7 @@ impl Forged {
             unknown: false,
             state: state.to_owned(),
             seen: state.to_owned(),
+            previous: None,
         };
         let place = self.place();
         self.judge.take("t", Line::Begins { place, call });
@@ -64,6 +66,18 @@ impl Forged {
     fn fails(&mut self) -> &mut Forged {
         let place = self.place();
         self.judge.take("t", Line::Failed { place, error: String::new() });
+        self
+    }
+
+    fn gives_up(&mut self) -> &mut Forged {
+        let place = self.place();
+        self.judge.take("t", Line::GaveUp { place });
+        self
+    }
+
+    /// Of the call that began last.
+    fn attempt(&mut self, attempt: u64) -> &mut Forged {
+        self.judge.told.values_mut().next().unwrap().0.last_mut().unwrap().call.attempt = attempt;
         self
     }
 
@@ -337,4 +351,46 @@ fn an_account_that_does_not_agree_is_seen() {
     }
     let trouble = |status: &mut Value| status["state"]["trouble"] = json!({ "error": "full" });
     assert!(log.missing_with(&there, trouble).contains("trouble"));
+}
+
+#[test]
+fn what_is_given_up_too_early_or_told_again_or_has_no_letter_is_seen() {
+    for attempt in [1, 2, 3] {
+        let mut log = Forged::new("whole");
+        log.begins("initial", "one", 1, "a").attempt(attempt).fails().gives_up();
+        assert_eq!(log.found().contains("given up after"), attempt != 2);
+    }
+    for (state, wrong) in [("a", true), ("b", false)] {
+        let mut log = Forged::new("whole");
+        log.begins("initial", "one", 1, "a").attempt(2).fails().gives_up().begins("updated", "one", 2, state);
+        assert_eq!(log.found().contains("what had been given up"), wrong);
+    }
+    let mut log = Forged::new("whole");
+    log.begins("initial", "one", 1, "a").attempt(2).fails().gives_up();
+    let there = live("one", "a", false);
+    assert!(log.missing(&there).contains("/ledger/givenUp"));
+    let uid = std::cell::Cell::new("one");
+    let account = |status: &mut Value| {
+        let lane = &mut status["handlers"][0];
+        lane["ledger"] = json!({ "open": 0, "givenUp": 1, "acknowledged": 0 });
+        (lane["deadLetters"], lane["dead"]) = (1.into(), json!([{ "uid": uid.get() }]));
+    };
+    assert_eq!(log.missing_with(&there, account), "");
+    uid.set("two");
+    assert!(log.missing_with(&there, account).contains("letters about"));
+}
+
+#[test]
+fn a_previous_state_that_was_not_the_last_acknowledged_is_seen() {
+    const PREVIOUS: &[Handler] = &[Handler { previous: true, ..WHOLE }];
+    for (previous, wrong) in [(None, true), (Some("a"), true), (Some("b"), false), (Some("c"), true)] {
+        let mut log = Forged::new("whole");
+        log.told("initial", "one", 1, "a").told("updated", "one", 2, "b").begins("updated", "one", 3, "c").fails();
+        log.judge.handlers = PREVIOUS;
+        let mut call = log.judge.told.values().next().unwrap().0[2].call.clone();
+        call.previous = previous.map(str::to_owned);
+        let place = log.place();
+        log.judge.take("t", Line::Begins { place, call });
+        assert_eq!(log.found().contains("previous state"), wrong, "{previous:?}");
+    }
 }

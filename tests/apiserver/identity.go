@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
 	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
 	"k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
@@ -36,18 +37,48 @@ func keptToken(file string) (string, error) {
 	return token, nil
 }
 
-// authenticate knows one user, `admin` in system:masters; test users are had by impersonation. A wrong token is refused
-// with 401; no token at all is system:anonymous, as on a cluster. The server's own loopback user is added later, by
-// k8s.io/apiserver itself.
-func authenticate(token string) authenticator.Request {
+// authenticate knows one user, `admin` in system:masters, and those of the file; others are had by impersonation. A wrong
+// token is refused with 401; no token at all is system:anonymous, as on a cluster. The server's own loopback user is added
+// later, by k8s.io/apiserver itself.
+func authenticate(token, file string) authenticator.Request {
 	admin := &user.DefaultInfo{Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}
 	tokens := authenticator.TokenFunc(func(_ context.Context, given string) (*authenticator.Response, bool, error) {
-		if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-			return nil, false, nil
+		if subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1 {
+			return &authenticator.Response{User: admin}, true, nil
 		}
-		return &authenticator.Response{User: admin}, true, nil
+		name, err := userOf(given, file)
+		if err != nil || name == "" {
+			return nil, false, err
+		}
+		return &authenticator.Response{User: &user.DefaultInfo{Name: name, Groups: groupsOf(name)}}, true, nil
 	})
 	return union.NewFailOnError(group.NewAuthenticatedGroupAdder(bearertoken.New(tokens)), anonymous.NewAuthenticator(nil))
+}
+
+// userOf looks a token up in a file of TOKEN,USER lines. It is read each time, so that a test takes tokens away and gives others.
+func userOf(token, file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	lines, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("reading the tokens: %w", err)
+	}
+	for line := range strings.Lines(string(lines)) {
+		if known, name, ok := strings.Cut(strings.TrimSpace(line), ","); ok && known == token {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// groupsOf are the groups that a service account is in by its name.
+func groupsOf(name string) []string {
+	namespace, _, err := serviceaccount.SplitUsername(name)
+	if err != nil {
+		return nil
+	}
+	return serviceaccount.MakeGroupNames(namespace)
 }
 
 // writeKubeconfig writes the file in one step, so that whoever waits for it never reads half of it.

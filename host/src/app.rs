@@ -248,3 +248,25 @@ async fn become_ready(admin: Admin, handlers: Arc<Handlers>, stop: CancellationT
     tracing::info!("ready");
     admin.set_ready(true);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn without_a_state_directory_the_log_says_once_what_that_means() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = Mutex::new(file.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        assert!(keep(None, StoreMetrics::default()).await.unwrap().is_none());
+        drop(guard);
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("WARN"), "{text}");
+        for word in ["--state-dir", "`initial` again", "deletions", "timers", "dead letters"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 mod objects;
 mod recording;
+mod state;
 
 pub use objects::{CONFIG_MAPS, config_map, granted};
 pub use recording::{WATCHED, config_map_path};
@@ -26,7 +27,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
-use weir::app::{App, Settings};
+use weir::app::{App, Settings, StateSettings};
 use weir_devapi::{DevApi, Options};
 
 /// How long anything is waited for.
@@ -52,6 +53,8 @@ pub struct World {
     pub on: On,
     api: Api,
     plugins: TempDir,
+    /// Where weir keeps its state, if it does.
+    state: Option<TempDir>,
     weir: Option<App>,
 }
 
@@ -109,7 +112,7 @@ impl World {
                 (Api::Genuine { server: Box::new(server), proxy }, client)
             }
         };
-        Some(World { client, on, api, plugins: TempDir::new().unwrap(), weir: None })
+        Some(World { client, on, api, plugins: TempDir::new().unwrap(), state: None, weir: None })
     }
 
     /// The directory of handlers.
@@ -162,7 +165,7 @@ impl World {
             listen: "127.0.0.1:0".parse().unwrap(),
             grace: Duration::from_secs(10),
             cache_dir: None,
-            state: None,
+            state: self.state.as_ref().map(|dir| StateSettings::new(dir.path())),
             grant_wishes: false,
             instance: "weir-test".to_owned(),
         };

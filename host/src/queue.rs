@@ -164,7 +164,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     }
 
     /// Lets `key` back off for a given time (at most [`LONGEST_DELAY`]), without counting a failure or using the bucket.
-    /// If it backs off already, the earlier time is kept.
+    /// If it backs off already, the later time is kept.
     pub fn retry_after(&self, key: K, after: Duration) {
         self.shared.with(|state, now| state.retry_after(key, after, now));
     }

@@ -1,7 +1,7 @@
 //! Keys that wait for a time.
 //!
-//! Guarantees: one entry per key; putting a key again keeps the earlier time and the higher priority; keys come due in the
-//! order of their times, and in the order they were put where the times are equal.
+//! Guarantees: one entry per key; putting a key again keeps the earlier time, holding it back again the later one, and both the higher priority; keys come
+//! due in the order of their times, and in the order they were put where the times are equal.
 //! Does not decide what being due means: the state has one set of these for timers and one for keys that back off.
 
 use std::{
@@ -36,10 +36,19 @@ impl<K: Clone + Eq + Hash> Delayed<K> {
 
     /// Lets `key` wait until `due`, or until it was due anyway if that is earlier.
     pub(super) fn put(&mut self, key: K, due: Instant, priority: Priority) {
+        self.set(key, due, priority, |before| before <= due);
+    }
+
+    /// Lets `key` wait until `due`, or until it was due anyway if that is later.
+    pub(super) fn hold_back(&mut self, key: K, due: Instant, priority: Priority) {
+        self.set(key, due, priority, |before| before >= due);
+    }
+
+    fn set(&mut self, key: K, due: Instant, priority: Priority, stays: impl Fn(Instant) -> bool) {
         let number = self.next;
         self.next += 1;
         let wait = match self.remove_wait(&key) {
-            Some(before) if before.due <= due => Wait { priority: before.priority.max(priority), ..before },
+            Some(before) if stays(before.due) => Wait { priority: before.priority.max(priority), ..before },
             Some(before) => Wait { due, number, priority: before.priority.max(priority) },
             None => Wait { due, number, priority },
         };

@@ -144,7 +144,8 @@ impl<K: Clone + Eq + Hash> State<K> {
         delay
     }
 
-    /// Lets `key` back off for a given time, or until it was going to anyway if that is earlier.
+    /// Lets `key` back off for a given time, or until it was going to anyway if that is later: who has a reason to wait waits, whatever other reasons
+    /// there are.
     pub(super) fn retry_after(&mut self, key: K, after: Duration, now: Instant) {
         self.advance(now);
         if self.is_shut_down() {
@@ -156,7 +157,7 @@ impl<K: Clone + Eq + Hash> State<K> {
         let held = self.processing.get_mut(&key);
         let held = held.map(|held| held.again.take().map_or(held.priority, |(again, _)| again.max(held.priority)));
         let priority = queued.max(held).unwrap_or(Priority::High);
-        self.backing_off.put(key, due(now, after), priority);
+        self.backing_off.hold_back(key, due(now, after), priority);
         self.advance(now);
     }
 

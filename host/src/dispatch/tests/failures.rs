@@ -226,6 +226,27 @@ async fn a_handler_that_fights_over_an_object_is_slowed_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_fights_and_fails_is_slowed_too() {
+    let mut rig = Rig::new();
+    rig.publish(Manifest { retry: Retry { limit: None, ..Retry::default() }, ..manifest(vec![watch()]) });
+    rig.quiet().await;
+    let round = std::sync::atomic::AtomicU32::new(0);
+    rig.script.answers(move |event| {
+        let round = round.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let write = Action::Annotate(vec![("h/round".into(), Some(round.to_string()))]);
+        // Now and then it is content, so that its own backoff stays short.
+        let fail = Action::Fail(Failure::Retry("once more".into()));
+        Ok(if event.attempt < 3 { vec![write, fail] } else { vec![write, Action::RequeueAfter(1)] })
+    });
+    rig.set("a", "0");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let calls = rig.script.heard().len();
+    // Twenty within the budget, then a second, two, four and so on.
+    assert!((25..40).contains(&calls), "{calls}");
+    rig.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fail_among_the_actions_carries_out_the_others_first() {
     let rig = Rig::running().await;
     rig.script.answers(|event| {

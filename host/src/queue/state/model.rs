@@ -96,7 +96,12 @@ impl Model {
             let fact = &mut self.facts[key];
             let (ready, again) = (fact.ready.take().map(|ready| ready.0), fact.again.take());
             let high = [ready, again, fact.held].into_iter().flatten().max().unwrap_or(true);
-            fact.backoff = Self::earlier(fact.backoff, self.now + after, number, high);
+            let due = self.now + after;
+            fact.backoff = Some(match fact.backoff {
+                Some(before) if before.0 >= due => (before.0, before.1, before.2 | high),
+                Some(before) => (due, number, before.2 | high),
+                None => (due, number, high),
+            });
             self.advance(0);
         }
     }

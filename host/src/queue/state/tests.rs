@@ -153,6 +153,21 @@ fn a_change_neither_shortens_nor_inflates_a_keys_backoff() {
 }
 
 #[test]
+fn of_two_reasons_to_back_off_the_longer_holds() {
+    for waits in [[50 * MS, 20 * MS], [20 * MS, 50 * MS]] {
+        let mut bench = Bench::new();
+        bench.add("a", High);
+        assert_eq!(bench.claim_all(), ["a"]);
+        waits.into_iter().for_each(|wait| bench.state.retry_after("a", wait, bench.now));
+        bench.fail("a");
+        bench.wait(49 * MS);
+        assert_eq!(bench.claim(), None);
+        bench.wait(MS);
+        assert_eq!(bench.claim_all(), ["a"]);
+    }
+}
+
+#[test]
 fn a_timer_that_fires_while_the_key_backs_off_waits_for_that() {
     let mut bench = Bench::new();
     bench.state.retry_after("a", 50 * MS, bench.now);

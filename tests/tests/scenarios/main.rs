@@ -56,6 +56,7 @@ scenarios! {
     a_status_is_set_through_the_status_subresource,
     a_timer_outlives_a_restart,
     an_emitted_note_is_an_event_about_the_object,
+    an_api_that_is_away_at_the_start_has_not_lost_anything,
     creating_what_exists_is_done,
     handlers_that_want_the_same_share_one_watch,
     leaving_a_label_selector_is_left_and_coming_back_added,

@@ -11,7 +11,7 @@ mod objects;
 mod recording;
 mod state;
 
-pub use objects::{CONFIG_MAPS, config_map, granted};
+pub use objects::{CONFIG_MAPS, WIDGETS, config_map, granted};
 pub use recording::{WATCHED, config_map_path};
 
 use crate::{

@@ -12,6 +12,9 @@ pub fn config_map(name: &str) -> String {
     format!("{CONFIG_MAPS}/{name}")
 }
 
+/// The definition of a custom resource, once it is [defined](World::define_widgets).
+pub const WIDGETS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.org";
+
 /// A manifest for a handler of those whose name is `name` (empty: all), with these actions on them granted; `more` are further
 /// lines under `spec`.
 pub fn granted(name: &str, actions: &str, more: &str) -> String {
@@ -41,6 +44,30 @@ impl World {
     /// Changes its text.
     pub async fn change_text(&self, name: &str, text: &str) {
         self.merge(&config_map(name), json!({ "data": { "text": text } })).await;
+    }
+
+    /// Defines the kind `Widget` of `example.org/v1`.
+    pub async fn define_widgets(&self) {
+        let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
+        let names = json!({ "plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList" });
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "widgets.example.org" },
+            "spec": { "group": "example.org", "scope": "Namespaced", "names": names, "versions": [version] },
+        });
+        self.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await;
+    }
+
+    /// Creates a widget of size 1, once they are served: until then the API says 404, or 429 while it makes their storage.
+    pub async fn widget(&self, name: &str) -> Value {
+        let metadata = json!({ "name": name });
+        let widget =
+            json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": metadata, "spec": { "size": 1 } });
+        let widgets = "/apis/example.org/v1/namespaces/default/widgets";
+        self.eventually("widgets are served", async || {
+            self.send("POST", widgets, "application/json", &widget).await.ok()
+        })
+        .await
     }
 
     /// What the `echo` guest marked a ConfigMap with, under `test.weir.dev/MARK`.

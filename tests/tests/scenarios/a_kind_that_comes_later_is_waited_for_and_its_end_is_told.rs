@@ -2,28 +2,19 @@
 //! served. When the definition goes, its objects are told as deleted, and weir waits again.
 
 use serde_json::{Value, json};
-use weir_tests::world::World;
+use weir_tests::world::{WIDGETS, World};
 
 pub(crate) async fn run(mut world: World) {
     world.record("calls", &json!({ "apiVersion": "example.org/v1", "kind": "Widget" }));
     world.run().await;
     state(&world, "waiting for kind").await;
 
-    let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-    let version = json!({ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
-    let names = json!({ "plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList" });
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "widgets.example.org" },
-        "spec": { "group": "example.org", "scope": "Namespaced", "names": names, "versions": [version] },
-    });
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    world.create(definitions, definition).await;
+    world.define_widgets().await;
     state(&world, "synced").await;
-    let widget = json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "w" }, "spec": { "size": 1 } });
-    world.create("/apis/example.org/v1/namespaces/default/widgets", widget).await;
+    world.widget("w").await;
     world.expect_told("calls", &["w added"]).await;
 
-    world.delete(&format!("{definitions}/widgets.example.org")).await;
+    world.delete(WIDGETS).await;
     world.expect_told("calls", &["w added", "w deleted"]).await;
     state(&world, "waiting for kind").await;
     let record = &world.records("calls").await[1];

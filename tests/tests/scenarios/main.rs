@@ -52,6 +52,7 @@ scenarios! {
     a_hostile_guest_hurts_only_itself,
     a_json_patch_whose_test_fails_is_computed_anew,
     a_kind_that_comes_later_is_waited_for_and_its_end_is_told,
+    a_kind_whose_definition_went_while_weir_was_down_is_gone,
     a_new_build_is_given_what_the_old_one_gave_up,
     a_status_is_set_through_the_status_subresource,
     a_timer_outlives_a_restart,

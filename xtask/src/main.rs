@@ -4,6 +4,7 @@
 //! otherwise fails with the line to type.
 
 mod apiserver;
+mod bench;
 mod ci;
 mod demo;
 mod guests;
@@ -33,6 +34,11 @@ enum Command {
     },
     /// Shows weir at work: events in, actions out, and a reload while it runs
     Demo(demo::Options),
+    /// Measures something against a named baseline, and prints the ratios
+    Bench {
+        /// What
+        which: bench::Which,
+    },
     /// Sets up what is missing and runs every test, the genuine API included
     Test,
     /// Kills weir again and again, and holds what its handlers were told against what happened
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Guests { packages } => build_guests(&packages),
         Command::Demo(options) => demo::demo(&options).map_err(Into::into),
+        Command::Bench { which } => bench::bench(which).map_err(Into::into),
         Command::Test => staged(test::test),
         Command::Oracle(options) => staged(|stages| oracle::oracle(stages, &options)),
         Command::Ci => staged(ci::ci),

@@ -15,6 +15,7 @@ use std::{
     process,
     time::{SystemTime, UNIX_EPOCH},
 };
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The database.
 pub(super) const LEDGER: &str = "ledger";
@@ -103,7 +104,8 @@ fn write_format(dir: &Path) -> io::Result<()> {
     rename(&draft, &dir.join(FORMAT))
 }
 
-/// Whether a ledger has the outer shape of a database, as far as fjall would rather panic than say.
+/// Whether a ledger has the outer shape of a database, as far as fjall would not say: it panics on some of what should not be there, and takes tables that a
+/// damaged list does not name, and whole keyspaces without a list, for strays, which it deletes.
 pub(super) fn shape(ledger: &Path) -> Result<(), Refusal> {
     let odd =
         |path: &Path| Refusal::Unusable(format!("it is no database: {} is not what it should be", path.display()));
@@ -123,6 +125,9 @@ pub(super) fn shape(ledger: &Path) -> Result<(), Refusal> {
         if !entry.file_name().to_str().is_some_and(numbered) || !entry.file_type()?.is_dir() {
             return Err(odd(&entry.path()));
         }
+        if !lists_its_tables(&entry.path())? {
+            return Err(Refusal::Unusable(format!("{} has no whole list of its tables", entry.path().display())));
+        }
     }
     for path in journals(ledger)? {
         if path.file_stem().and_then(|it| it.to_str()).and_then(|it| it.parse::<u64>().ok()).is_none() {
@@ -131,6 +136,20 @@ pub(super) fn shape(ledger: &Path) -> Result<(), Refusal> {
         is(path, false)?;
     }
     Ok(())
+}
+
+/// Whether the list of a keyspace's tables is what was written. Its file `current` has, little-endian, the number of the list and the 128-bit xxh3 of the file
+/// `v<number>`; lsm-tree 3.1 writes the checksum and never looks at it (`version/persist.rs`, `version/recovery.rs`).
+fn lists_its_tables(keyspace: &Path) -> io::Result<bool> {
+    let read = |name: &str| match fs::read(keyspace.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    };
+    let Some(current) = read("current")? else { return Ok(false) };
+    let Some((number, rest)) = current.split_first_chunk() else { return Ok(false) };
+    let Some(checksum) = rest.first_chunk() else { return Ok(false) };
+    let list = read(&format!("v{}", u64::from_le_bytes(*number)))?;
+    Ok(list.is_some_and(|list| xxh3_128(&list) == u128::from_le_bytes(*checksum)))
 }
 
 /// The journals of a ledger, oldest first; those that have no number come before all others.

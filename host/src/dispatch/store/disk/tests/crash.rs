@@ -58,7 +58,7 @@ fn a_process_that_writes_until_it_is_killed() {
 
 #[test]
 fn kill_9_in_the_midst_of_writing_loses_nothing_that_was_acknowledged() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     fs::write(place.path().join("go"), "").unwrap();
     let child = concat!(module_path!(), "::a_process_that_writes_until_it_is_killed");
     let child = child.split_once("::").unwrap().1;
@@ -98,7 +98,7 @@ struct Small(tempfile::TempDir);
 
 impl Small {
     fn mount(bytes: u64) -> Option<Small> {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let options = format!("size={bytes}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).status();
         mounted.is_ok_and(|it| it.success()).then_some(Small(dir))

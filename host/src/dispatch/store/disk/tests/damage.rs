@@ -63,7 +63,7 @@ fn recorded(dir: &Path, groups: usize) -> (Vec<State>, Vec<usize>, Vec<u8>) {
 
 #[test]
 fn a_group_is_whole_or_absent_wherever_the_journal_is_cut() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     let dir = place.path().join("state");
     let (states, ends, bytes) = recorded(&dir, 9);
     for cut in ends[0]..=bytes.len() {
@@ -93,7 +93,7 @@ fn a_group_is_whole_or_absent_wherever_the_journal_is_cut() {
 
 #[test]
 fn a_bit_that_rotted_in_a_journal_costs_what_comes_after_it_and_that_is_kept() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     let dir = place.path().join("state");
     let (states, ends, bytes) = recorded(&dir, 6);
     for at in [ends[2], ends[2] + 1, ends[2] + 30, ends[3] - 20, ends[3] - 13, ends[3] - 1] {
@@ -113,7 +113,7 @@ fn a_bit_that_rotted_in_a_journal_costs_what_comes_after_it_and_that_is_kept() {
 #[test]
 fn what_is_not_weirs_or_from_the_future_is_set_aside_with_its_bytes() {
     type Spoil = fn(&Path);
-    let cases: [(&str, Spoil); 9] = [
+    let cases: [(&str, Spoil); 10] = [
         ("newer", |dir| fs::write(dir.join("format"), "{\"format\":2,\"more\":true}").unwrap()),
         ("garbage", |dir| fs::write(dir.join("format"), [0xff, 0, 1]).unwrap()),
         ("empty", |dir| fs::write(dir.join("format"), "").unwrap()),
@@ -129,10 +129,11 @@ fn what_is_not_weirs_or_from_the_future_is_set_aside_with_its_bytes() {
         }),
         ("another major", |dir| fs::write(dir.join("ledger/version"), "FJL\x02").unwrap()),
         ("a foreign journal", |dir| fs::write(dir.join("ledger/notes.jnl"), "dear diary").unwrap()),
+        ("a table without its list", |dir| fs::remove_file(dir.join("ledger/keyspaces/2/current")).unwrap()),
         ("a foreign table", |dir| fs::create_dir(dir.join("ledger/keyspaces/holiday")).unwrap()),
     ];
     for (what, spoil) in cases {
-        let place = tempfile::tempdir().unwrap();
+        let place = scratch();
         let dir = place.path().join("state");
         let (mut disk, ..) = open(&dir);
         history(&mut disk, 3);
@@ -155,7 +156,7 @@ fn what_is_not_weirs_or_from_the_future_is_set_aside_with_its_bytes() {
 
 #[test]
 fn flipped_bits_in_tables_are_seen_and_set_aside() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     let whole = place.path().join("whole");
     let (mut disk, ..) = open(&whole);
     let states = history(&mut disk, 8);
@@ -190,4 +191,35 @@ fn flipped_bits_in_tables_are_seen_and_set_aside() {
         }
     }
     assert!(seen > harmless, "{seen} seen, {harmless} harmless");
+}
+
+#[test]
+fn a_list_of_tables_with_a_flipped_bit_is_seen_before_tables_are_taken_for_strays() {
+    let place = scratch();
+    let whole = place.path().join("whole");
+    let (mut disk, ..) = open(&whole);
+    history(&mut disk, 8);
+    flush(&disk);
+    drop(disk);
+    assert!(place::shape(&whole.join("ledger")).is_ok());
+    // That of the tables' names, and one of records.
+    for keyspace in ["ledger/keyspaces/0", "ledger/keyspaces/1"].map(Path::new) {
+        let current = fs::read(whole.join(keyspace).join("current")).unwrap();
+        let list = keyspace.join(format!("v{}", current[0]));
+        let bytes = fs::read(whole.join(&list)).unwrap();
+        // Each byte of what lists them, which comes first, and some of the rest.
+        for at in (0..80).chain((80..bytes.len()).step_by(17)) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            fs::write(whole.join(&list), &flipped).unwrap();
+            assert!(matches!(place::shape(&whole.join("ledger")), Err(Refusal::Unusable(_))), "{at}");
+        }
+        let dir = place.path().join("flipped");
+        copy(&whole, &dir);
+        let before = files(&dir.join("ledger"));
+        let aside = open(&dir).2.unwrap();
+        assert!(files(&aside.at.join("ledger")) == before, "its bytes are what they were");
+        fs::remove_dir_all(&dir).unwrap();
+        fs::write(whole.join(&list), &bytes).unwrap();
+    }
 }

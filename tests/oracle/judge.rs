@@ -6,7 +6,7 @@
 //! - nothing is told of an object whose end was acknowledged, nor of the next of its name before that;
 //! - what is told is told of an object that there was, as `initial` or `added` first, a deletion with the final state unless it says that this is unknown;
 //! - a handler is not woken by its own write; a previous state is the one it acknowledged last;
-//! - what is given up is given up after as many calls as its limit allows, and not told again;
+//! - failures are counted over restarts; what is given up is given up after as many calls as its limit allows, and not told again;
 //! - and when all is quiet: the last state of each object, or its end, was told and answered, what the answer asked for was done, and the ledger agrees.
 //!
 //! The first group is judged line by line, as they come; what needs the API's side ([`Judge::agree`]) when that is complete.
@@ -18,7 +18,7 @@ use crate::{
     log::{Answer, Call, Line, Place},
     quiet::Live,
 };
-use rules::{another_previous, at_odds, out_of_order};
+use rules::{another_previous, at_odds, miscounted, out_of_order};
 use std::{collections::BTreeMap, fmt};
 
 /// A handler, as far as the judge needs to know it.
@@ -228,7 +228,7 @@ impl Judge {
         };
         let told = &mut self.told.entry(place.clone()).or_default().0;
         let wrong = told.last().and_then(|last| out_of_order(handler, last, &call, last.life < self.life));
-        let wrong = wrong.or_else(|| another_previous(handler, told, &call));
+        let wrong = wrong.or_else(|| another_previous(handler, told, &call)).or_else(|| miscounted(told.last(), &call));
         told.push(Told {
             at: at.to_owned(),
             life: self.life,

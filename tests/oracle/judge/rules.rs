@@ -36,6 +36,22 @@ pub(super) fn out_of_order(handler: &Handler, last: &Told, call: &Call, killed: 
     Some(format!("{wrong}: {} at {}", call.change, call.version))
 }
 
+/// What is wrong with a call's number: failures are counted over kills, until the handler answers. A failure that the world is to blame for does not count,
+/// and one that a kill cut off may not have been counted.
+pub(super) fn miscounted(last: Option<&Told>, call: &Call) -> Option<String> {
+    let last = last.filter(|last| last.call.uid == call.uid && last.call.is_ending() == call.is_ending());
+    let (number, before) = (call.attempt, last.map_or(0, |last| last.call.attempt));
+    let fits = match last.map(|last| (last.end, last.is_answered())) {
+        None | Some((End::Acknowledged, _)) => number == 1,
+        // It may have been answered, or not counted.
+        Some((End::CutOff, true)) => [1, before, before + 1].contains(&number),
+        Some((End::Failed | End::CutOff | End::UnderWay, _)) => [before, before + 1].contains(&number),
+        // If that was on disk.
+        Some((End::GaveUp, _)) => [1, before, before + 1].contains(&number),
+    };
+    (!fits).then(|| format!("it was told as attempt {number} after {before}: {} at {}", call.change, call.version))
+}
+
 /// What is wrong with the previous state that is handed over: it has to be what was acknowledged last, or may have been.
 pub(super) fn another_previous(handler: &Handler, told: &[Told], call: &Call) -> Option<String> {
     if !handler.previous {

@@ -394,3 +394,21 @@ fn a_previous_state_that_was_not_the_last_acknowledged_is_seen() {
         assert_eq!(log.found().contains("previous state"), wrong, "{previous:?}");
     }
 }
+
+#[test]
+fn a_failure_that_was_forgotten_is_seen_over_a_kill_too() {
+    for (killed, number, wrong) in
+        [(false, 3, false), (false, 1, true), (true, 3, false), (true, 2, false), (true, 1, true)]
+    {
+        let mut log = Forged::new("whole");
+        log.begins("initial", "one", 1, "a").fails().begins("initial", "one", 1, "a").attempt(2).fails();
+        if killed {
+            log.killed();
+        }
+        let place = log.place();
+        let mut call = log.judge.told.values().next().unwrap().0[1].call.clone();
+        call.attempt = number;
+        log.judge.take("t", Line::Begins { place, call });
+        assert_eq!(log.found().contains("as attempt"), wrong, "{killed} {number}");
+    }
+}

@@ -108,6 +108,18 @@ pub(crate) struct Judge {
     found: Vec<Violation>,
 }
 
+impl Counts {
+    /// Adds another's.
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.calls += other.calls;
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+        self.given_up += other.given_up;
+        self.cut_off += other.cut_off;
+        self.endings += other.endings;
+    }
+}
+
 impl Handler {
     /// What of a state the handler can tell from another, from [`Call::state`] and [`Call::seen`].
     pub(crate) fn view(&self, state: &str, seen: &str) -> String {

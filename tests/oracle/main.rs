@@ -16,14 +16,17 @@ mod rounds;
 mod seen;
 mod weir;
 
-use rounds::Run;
+use rounds::{Run, Tally};
 use tempfile::TempDir;
+use tokio::time::Instant;
 use weir_tests::world::{On, guests};
 
 /// Rounds unless `WEIR_ORACLE_ROUNDS` says otherwise: enough for each place a kill can be aimed at.
 const EMBEDDED_ROUNDS: u32 = 11;
 /// The same on the genuine API, where they are slower.
 const GENUINE_ROUNDS: u32 = 2;
+/// How many rounds share an API and a state directory.
+const CHAPTER: u32 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_missed_or_told_twice_however_weir_is_killed_on_the_embedded_api() {
@@ -43,10 +46,14 @@ async fn run(on: On, rounds: u32) {
     let seed = number("WEIR_SEED").unwrap_or_else(|| rand::random::<u64>() >> 16);
     let rounds = number("WEIR_ORACLE_ROUNDS").and_then(|rounds| rounds.try_into().ok()).unwrap_or(rounds);
     println!("WEIR_SEED={seed}");
-    let scratch = TempDir::new().unwrap();
-    if let Some(run) = Run::start(on, seed, scratch.path()).await {
-        println!("{on:?}: {}", run.rounds(rounds).await);
+    let (began, mut tally) = (Instant::now(), Tally::default());
+    for chapter in 0..rounds.div_ceil(CHAPTER) {
+        let scratch = TempDir::new().unwrap();
+        // Most of the time with tables so small that they are written out and merged all the time.
+        let Some(run) = Run::start(on, seed, chapter % 4 != 3, scratch.path()).await else { return };
+        run.rounds(chapter * CHAPTER..rounds.min((chapter + 1) * CHAPTER), &mut tally).await;
     }
+    println!("{on:?}: WEIR_SEED={seed} rounds={rounds} {tally} seconds={}", began.elapsed().as_secs());
 }
 
 /// Read once, by a test.

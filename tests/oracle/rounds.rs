@@ -6,13 +6,13 @@
 use crate::{
     api::{Api, Life, Written, now},
     history::{CHOSEN, History},
-    judge::{Handler, Judge, Violation},
+    judge::{Counts, Handler, Judge, Violation},
     weir::{Program, Weir},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
-    collections::BTreeMap, fmt::Write as _, os::unix::process::ExitStatusExt as _, path::Path, sync::atomic::Ordering,
-    time::Duration,
+    collections::BTreeMap, fmt, fmt::Write as _, ops::Range, os::unix::process::ExitStatusExt as _, path::Path,
+    sync::atomic::Ordering, time::Duration,
 };
 use tokio::time::{Instant, sleep};
 use weir::failpoint;
@@ -45,8 +45,18 @@ enum Kill {
     At(&'static str, u32),
 }
 
+/// How much memory a tiny table has, in bytes: some ten entries.
+const TINY_BYTES: u32 = 4096;
 /// The signal of a process that aborts: SIGABRT.
 const ABORTED: i32 = 6;
+
+/// What all runs together counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: Counts,
+    /// Kills, by kind.
+    kills: BTreeMap<String, u32>,
+}
 
 /// One run.
 pub(crate) struct Run {
@@ -63,10 +73,27 @@ pub(crate) struct Run {
     seed: u64,
 }
 
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kills: Vec<String> = self.kills.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let Counts { calls, acknowledged, failed, given_up, cut_off, endings } = self.counts;
+        write!(
+            f,
+            "kills={} ({}) calls={calls} acknowledged={acknowledged} endings={endings} failed={failed} given-up={given_up} cut-off={cut_off} violations=0",
+            self.kills.values().sum::<u32>(),
+            kills.join(", "),
+        )
+    }
+}
+
 impl Run {
-    /// None, said loudly, where the API is not to be had.
-    pub(crate) async fn start(on: On, seed: u64, scratch: &Path) -> Option<Run> {
-        let api = Api::start(on).await?;
+    /// With a state directory whose tables are so small, if `tiny`, that they are written out and merged all the time; a table's size is settled when it is
+    /// made. None, said loudly, where the API is not to be had.
+    pub(crate) async fn start(on: On, seed: u64, tiny: bool, scratch: &Path) -> Option<Run> {
+        let mut api = Api::start(on).await?;
+        if tiny {
+            api.flags.push(format!("--state-memtable={TINY_BYTES}"));
+        }
         let program = Program::new(scratch, &api.flags);
         Some(Run {
             api,
@@ -81,32 +108,21 @@ impl Run {
         })
     }
 
-    /// Runs so many rounds; then what was counted, in a line.
+    /// Runs these rounds, and adds to what was counted.
     ///
     /// # Panics
     /// At the first violation.
-    pub(crate) async fn rounds(mut self, rounds: u32) -> String {
-        let began = Instant::now();
-        for round in 0..rounds {
+    pub(crate) async fn rounds(mut self, rounds: Range<u32>, tally: &mut Tally) {
+        for round in rounds.clone() {
             self.round(round).await;
         }
         if let Some(mut weir) = self.weir.take() {
-            self.end_in_order(&mut weir, rounds).await;
+            self.end_in_order(&mut weir, rounds.end).await;
         }
-        let kills: Vec<String> = self.kills.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        let (counts, all) = (self.judge.counts, self.kills.values().sum::<u32>());
-        format!(
-            "WEIR_SEED={} rounds={rounds} kills={all} ({}) calls={} acknowledged={} endings={} failed={} given-up={} cut-off={} violations=0 seconds={}",
-            self.seed,
-            kills.join(", "),
-            counts.calls,
-            counts.acknowledged,
-            counts.endings,
-            counts.failed,
-            counts.given_up,
-            counts.cut_off,
-            began.elapsed().as_secs()
-        )
+        for (kind, count) in self.kills {
+            *tally.kills.entry(kind).or_default() += count;
+        }
+        tally.counts.add(&self.judge.counts);
     }
 
     async fn round(&mut self, round: u32) {
@@ -263,11 +279,7 @@ impl Place<'_> {
     /// Kills weir and starts it again, kill by kill; in the end it runs.
     async fn chaos(&mut self, api: &Api, kills: &[Kill], random: &mut StdRng, counts: &mut BTreeMap<String, u32>) {
         for kill in kills {
-            // Now and then with so little memory for its tables that they are written out and merged all the time.
             let mut flags = Vec::new();
-            if random.random_ratio(1, 2) {
-                flags.push("--state-memtable=4096".to_owned());
-            }
             if random.random_ratio(1, 4) {
                 flags.push("--state-sync=always".to_owned());
             }

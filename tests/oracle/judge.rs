@@ -19,7 +19,10 @@ use crate::{
     quiet::Live,
 };
 use rules::{another_previous, at_odds, miscounted, out_of_order};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A handler, as far as the judge needs to know it.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,8 @@ pub(crate) enum End {
     Acknowledged,
     Failed,
     GaveUp,
+    /// It was given up, and an operator wants it to be tried again.
+    Redriven,
     /// weir was killed.
     CutOff,
 }
@@ -138,7 +143,7 @@ impl Told {
         match self.end {
             End::Acknowledged => true,
             End::CutOff => matches!(self.answer, Some(Answer::Done | Answer::Again)),
-            End::UnderWay | End::Failed | End::GaveUp => false,
+            End::UnderWay | End::Failed | End::GaveUp | End::Redriven => false,
         }
     }
 
@@ -279,6 +284,21 @@ impl Judge {
 
     fn violated(&mut self, place: &Place, what: String) {
         self.found.push(Violation { place: Some(place.clone()), what });
+    }
+
+    /// The uids that a handler's dead letters are about.
+    pub(crate) fn given_up(&self, handler: &str) -> BTreeSet<String> {
+        let its = self.told.iter().filter(|(place, _)| place.handler == handler);
+        let last = its.filter_map(|(_, (told, _))| told.last()).filter(|last| last.end == End::GaveUp);
+        last.map(|last| last.call.uid.clone()).collect()
+    }
+
+    /// An operator wants a handler's dead letters to be tried again.
+    pub(crate) fn redriven(&mut self, handler: &str) {
+        let its = self.told.iter_mut().filter(|(place, _)| place.handler == handler);
+        for last in its.filter_map(|(_, (told, _))| told.last_mut()).filter(|last| last.end == End::GaveUp) {
+            last.end = End::Redriven;
+        }
     }
 
     /// What is still missing for all to be quiet: `live` is what the API has, `status` what weir says of itself. None: nothing is.

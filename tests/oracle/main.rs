@@ -9,6 +9,7 @@
 mod api;
 mod history;
 mod judge;
+mod kills;
 mod log;
 mod quiet;
 mod rounds;

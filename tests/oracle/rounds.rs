@@ -7,23 +7,26 @@ use crate::{
     api::{Api, Life, Written, now},
     history::{CHOSEN, History},
     judge::{Counts, Handler, Judge, Violation},
+    kills::{self, Killing},
     weir::{Program, Weir},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
-    collections::BTreeMap, fmt, fmt::Write as _, ops::Range, os::unix::process::ExitStatusExt as _, path::Path,
-    sync::atomic::Ordering, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    fmt::Write as _,
+    ops::Range,
+    path::Path,
+    time::Duration,
 };
 use tokio::time::{Instant, sleep};
-use weir::failpoint;
+use weir::{app::StateSettings, dispatch::Offline};
 use weir_tests::world::On;
 
 /// How long it may take until all is quiet.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long an aimed kill may take to come before weir is killed anyhow.
-const AIM: Duration = Duration::from_secs(3);
 
 /// The handlers of `weir.rs`, as the judge knows them.
 pub(crate) const HANDLERS: &[Handler] = &[
@@ -36,19 +39,8 @@ pub(crate) const HANDLERS: &[Handler] = &[
 const WHOLE: Handler =
     Handler { name: "whole", namespace: None, selects: false, state_only: false, previous: false, limit: None };
 
-/// How weir is killed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kill {
-    /// So long after it was started, or after the round began.
-    After(Duration),
-    /// When it passes a place for the nth time.
-    At(&'static str, u32),
-}
-
 /// How much memory a tiny table has, in bytes: some ten entries.
 const TINY_BYTES: u32 = 4096;
-/// The signal of a process that aborts: SIGABRT.
-const ABORTED: i32 = 6;
 
 /// What all runs together counted.
 #[derive(Debug, Default)]
@@ -127,14 +119,15 @@ impl Run {
 
     async fn round(&mut self, round: u32) {
         let mut random = StdRng::seed_from_u64(self.seed ^ (u64::from(round) << 40));
-        let kills = plan(round, &mut random);
+        let kills = kills::plan(round, &mut random);
         let (count, mut own) = (random.random_range(60..160), StdRng::seed_from_u64(random.random()));
         let mut history = std::mem::replace(&mut self.history, History::new());
         let (life, api) = (self.life.clone(), &self.api);
-        let mut place = Place { program: &mut self.program, weir: &mut self.weir, judge: &mut self.judge, life: &life };
+        let mut killing =
+            Killing { program: &mut self.program, weir: &mut self.weir, judge: &mut self.judge, life: &life };
         let (written, ()) = tokio::join!(
             api.play(&mut history, &mut own, count, &life),
-            place.chaos(api, &kills, &mut random, &mut self.kills)
+            killing.chaos(api, &kills, &mut random, &mut self.kills)
         );
         self.history = history;
         self.remember(&written);
@@ -144,6 +137,29 @@ impl Run {
             && let Some(mut weir) = self.weir.take()
         {
             self.end_in_order(&mut weir, round).await;
+            self.look_inside(round, random.random_ratio(1, 2)).await;
+        }
+    }
+
+    /// Holds the state directory's dead letters against the judge's knowledge, while no weir runs on it; and has them tried again, if so wished.
+    async fn look_inside(&mut self, round: u32, again: bool) {
+        const LIMITED: &str = "limited";
+        let dir = self.program.state.clone();
+        let letters = tokio::task::spawn_blocking(move || {
+            let mut offline = Offline::open(StateSettings::new(dir).into()).unwrap();
+            let letters: BTreeSet<String> = offline.letters(LIMITED).into_iter().map(|(_, it)| it.event.uid).collect();
+            let redriven = if again { offline.retry_letters(LIMITED, None) } else { letters.len() };
+            offline.close().unwrap();
+            assert_eq!(redriven, letters.len(), "each letter is tried again");
+            letters
+        });
+        let (letters, wanted) = (letters.await.unwrap(), self.judge.given_up(LIMITED));
+        if letters != wanted {
+            let what = format!("the state directory has letters about {letters:?}, and not about {wanted:?}");
+            self.fail(round, &Violation { place: None, what });
+        }
+        if again {
+            self.judge.redriven(LIMITED);
         }
     }
 
@@ -231,100 +247,5 @@ impl Run {
             let _ = write!(text, "\nweir's last words:\n{}", weir.last_words());
         }
         panic!("{text}");
-    }
-}
-
-/// How weir is killed in a round.
-fn plan(round: u32, random: &mut StdRng) -> Vec<Kill> {
-    // Two rounds in three are aimed, at each place in turn.
-    let aimed = round % 3 != 2;
-    let place = failpoint::PLACES[(round - round / 3) as usize % failpoint::PLACES.len()];
-    // Fewer calls write than are made.
-    let most = if place == "sent" { 8 } else { 60 };
-    let after = |random: &mut StdRng| Kill::After(Duration::from_millis(random.random_range(0..600)));
-    let mut kills = vec![if aimed { Kill::At(place, random.random_range(1..=most)) } else { after(random) }];
-    while random.random_ratio(1, 3) && kills.len() < 3 {
-        kills.push(after(random));
-    }
-    kills
-}
-
-/// Now and then the network between weir and the API breaks: once, or for a while.
-async fn weather(api: &Api, random: &mut StdRng) {
-    let (kind, after) = (random.random_range(0..8), Duration::from_millis(random.random_range(0..400)));
-    let away = Duration::from_millis(random.random_range(50..300));
-    if kind > 2 {
-        return;
-    }
-    sleep(after).await;
-    if kind == 0 {
-        api.proxy.refuse(true);
-    }
-    api.proxy.cut();
-    if kind == 0 {
-        sleep(away).await;
-        api.proxy.refuse(false);
-    }
-}
-
-/// What a round's killing works on.
-struct Place<'a> {
-    program: &'a mut Program,
-    weir: &'a mut Option<Weir>,
-    judge: &'a mut Judge,
-    life: &'a Life,
-}
-
-impl Place<'_> {
-    /// Kills weir and starts it again, kill by kill; in the end it runs.
-    async fn chaos(&mut self, api: &Api, kills: &[Kill], random: &mut StdRng, counts: &mut BTreeMap<String, u32>) {
-        for kill in kills {
-            let mut flags = Vec::new();
-            if random.random_ratio(1, 4) {
-                flags.push("--state-sync=always".to_owned());
-            }
-            let kind = match kill {
-                Kill::After(wait) => {
-                    let weir = self.weir.get_or_insert_with(|| self.program.start(&flags));
-                    tokio::join!(sleep(*wait), weather(api, random));
-                    weir.kill().await;
-                    "at random"
-                }
-                Kill::At(place, passing) => {
-                    if let Some(mut idle) = self.weir.take() {
-                        idle.kill().await;
-                        self.bury(&mut idle);
-                        *counts.entry("idle".to_owned()).or_default() += 1;
-                    }
-                    flags.push(format!("--failpoint={place}={passing}"));
-                    let weir = self.weir.insert(self.program.start(&flags));
-                    let (ended, ()) = tokio::join!(weir.ended(AIM), weather(api, random));
-                    weir.kill().await;
-                    let reached = ended.is_some_and(|status| status.signal() == Some(ABORTED));
-                    if reached { *place } else { "aimed and missed" }
-                }
-            };
-            *counts.entry(kind.to_owned()).or_default() += 1;
-            if let Some(mut dead) = self.weir.take() {
-                self.bury(&mut dead);
-            }
-            if let Some(api) = &api.embedded
-                && random.random_ratio(1, 3)
-            {
-                // It has to list anew.
-                api.compact();
-            }
-            sleep(Duration::from_millis(random.random_range(0..150))).await;
-        }
-        self.weir.get_or_insert_with(|| self.program.start(&[]));
-    }
-
-    /// Reads what it left.
-    fn bury(&mut self, dead: &mut Weir) {
-        for (at, line) in dead.lines() {
-            self.judge.take(&at, line);
-        }
-        self.judge.ended(true);
-        self.life.fetch_add(1, Ordering::AcqRel);
     }
 }

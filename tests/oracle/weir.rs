@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Program {
     binary: PathBuf,
     flags: Vec<String>,
+    pub(crate) state: PathBuf,
     logs: PathBuf,
     starts: u32,
 }
@@ -58,7 +59,7 @@ impl Program {
             "--log=warn,weir=info,weir::dispatch=debug".to_owned(),
         ];
         all.extend_from_slice(flags);
-        Program { binary: binary(), flags: all, logs, starts: 0 }
+        Program { binary: binary(), flags: all, state, logs, starts: 0 }
     }
 
     /// Starts it, with more flags for this once.

@@ -42,7 +42,7 @@ pub(super) fn miscounted(last: Option<&Told>, call: &Call) -> Option<String> {
     let last = last.filter(|last| last.call.uid == call.uid && last.call.is_ending() == call.is_ending());
     let (number, before) = (call.attempt, last.map_or(0, |last| last.call.attempt));
     let fits = match last.map(|last| (last.end, last.is_answered())) {
-        None | Some((End::Acknowledged, _)) => number == 1,
+        None | Some((End::Acknowledged | End::Redriven, _)) => number == 1,
         // It may have been answered, or not counted.
         Some((End::CutOff, true)) => [1, before, before + 1].contains(&number),
         Some((End::Failed | End::CutOff | End::UnderWay, _)) => [before, before + 1].contains(&number),

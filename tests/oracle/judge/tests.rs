@@ -378,6 +378,9 @@ fn what_is_given_up_too_early_or_told_again_or_has_no_letter_is_seen() {
     assert_eq!(log.missing_with(&there, account), "");
     uid.set("two");
     assert!(log.missing_with(&there, account).contains("letters about"));
+    uid.set("one");
+    log.judge.redriven("whole");
+    assert!(log.missing_with(&there, account).contains("did not end well"), "it has to be told again");
 }
 
 #[test]

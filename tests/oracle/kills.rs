@@ -77,6 +77,10 @@ impl Killing<'_> {
             if random.random_ratio(1, 4) {
                 flags.push("--state-sync=always".to_owned());
             }
+            if random.random_ratio(1, 3) {
+                // While it runs, or while it does not.
+                self.program.reload(random);
+            }
             let kind = match kill {
                 Kill::After(wait) => {
                     let weir = self.weir.get_or_insert_with(|| self.program.start(&flags));
@@ -118,6 +122,9 @@ impl Killing<'_> {
             sleep(Duration::from_millis(random.random_range(0..150))).await;
         }
         self.weir.get_or_insert_with(|| self.program.start(&[]));
+        if random.random_ratio(1, 4) {
+            self.program.reload(random);
+        }
     }
 
     /// Reads what it left.

@@ -49,10 +49,13 @@ async fn run(on: On, rounds: u32) {
     println!("WEIR_SEED={seed}");
     let (began, mut tally) = (Instant::now(), Tally::default());
     for chapter in 0..rounds.div_ceil(CHAPTER) {
-        let scratch = TempDir::new().unwrap();
+        let mut scratch = TempDir::new().unwrap();
+        // What a failure leaves is for whoever looks into it.
+        scratch.disable_cleanup(true);
         // Most of the time with tables so small that they are written out and merged all the time.
         let Some(run) = Run::start(on, seed, chapter % 4 != 3, scratch.path()).await else { return };
         run.rounds(chapter * CHAPTER..rounds.min((chapter + 1) * CHAPTER), &mut tally).await;
+        scratch.disable_cleanup(false);
     }
     println!("{on:?}: WEIR_SEED={seed} rounds={rounds} {tally} seconds={}", began.elapsed().as_secs());
 }

@@ -194,7 +194,13 @@ impl Run {
                     }
                     self.judge.missing(&live, &status)
                 }
-                None => Some(Violation { place: None, what: "weir does not answer".to_owned() }),
+                None => {
+                    let how = match weir.ended(Duration::ZERO).await {
+                        Some(status) => format!("weir has ended by itself: {status}"),
+                        None => "weir does not answer".to_owned(),
+                    };
+                    Some(Violation { place: None, what: how })
+                }
             };
             self.fail_for(round);
             match missing {
@@ -246,6 +252,7 @@ impl Run {
         if let Some(weir) = &self.weir {
             let _ = write!(text, "\nweir's last words:\n{}", weir.last_words());
         }
+        let _ = write!(text, "\nall that weir left is in {}", self.program.scratch.display());
         panic!("{text}");
     }
 }

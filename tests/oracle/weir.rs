@@ -5,6 +5,7 @@
 
 use crate::log::{self, Line};
 use kube::Client;
+use rand::{Rng, rngs::StdRng};
 use serde_json::Value;
 use std::{
     fs::File,
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Program {
     binary: PathBuf,
     flags: Vec<String>,
+    /// Where all of it is.
+    pub(crate) scratch: PathBuf,
+    plugins: PathBuf,
     pub(crate) state: PathBuf,
     logs: PathBuf,
     starts: u32,
@@ -59,7 +63,13 @@ impl Program {
             "--log=warn,weir=info,weir::dispatch=debug".to_owned(),
         ];
         all.extend_from_slice(flags);
-        Program { binary: binary(), flags: all, state, logs, starts: 0 }
+        Program { binary: binary(), flags: all, scratch: scratch.to_owned(), plugins, state, logs, starts: 0 }
+    }
+
+    /// Gives one of the handlers another manifest, which says the same but how many calls there may be at once: it is reloaded.
+    pub(crate) fn reload(&self, random: &mut StdRng) {
+        let at = random.random_range(0..MANIFESTS.len() - 1);
+        put(&self.plugins, &format!("{}.yaml", MANIFESTS[at].0), written(at, random.random_range(2..6)).as_bytes());
     }
 
     /// Starts it, with more flags for this once.
@@ -136,32 +146,46 @@ impl Weir {
     }
 }
 
-/// The handlers, which are the same guest with other settings; the judge's [`HANDLERS`](crate::rounds::HANDLERS). They are called again soon.
+/// The handlers, which are the same guest with other settings; the judge's [`HANDLERS`](crate::rounds::HANDLERS): name, retries, watch, settings.
+const MANIFESTS: [(&str, &str, &str, &str); 4] = [
+    ("whole", "forever", "namespaces: [oracle-a, oracle-b]", "{ fail: 7, failures: 2, again: 11, againMs: 200 }"),
+    (
+        "chosen",
+        "forever",
+        "namespaces: [oracle-a, oracle-b], labelSelector: oracle=in, previous: true, fields: [/data/state, /metadata/labels], changed: [/data/state]",
+        "{ fail: 9, failures: 1, again: 13, againMs: 300 }",
+    ),
+    ("marking", "forever", "namespaces: [oracle-a]", "{ fail: 11, failures: 1, mark: 3 }"),
+    // The last: a new manifest gives its dead letters another chance, so it keeps the one it has.
+    ("limited", "2", "namespaces: [oracle-b]", "{ fail: 5, failures: 1, never: 5 }"),
+];
+
 fn install(plugins: &Path) {
-    let handlers = [
-        ("whole", "forever", "namespaces: [oracle-a, oracle-b]", "{ fail: 7, failures: 2, again: 11, againMs: 200 }"),
-        (
-            "chosen",
-            "forever",
-            "namespaces: [oracle-a, oracle-b], labelSelector: oracle=in, previous: true, fields: [/data/state, /metadata/labels], changed: [/data/state]",
-            "{ fail: 9, failures: 1, again: 13, againMs: 300 }",
-        ),
-        ("marking", "forever", "namespaces: [oracle-a]", "{ fail: 11, failures: 1, mark: 3 }"),
-        ("limited", "2", "namespaces: [oracle-b]", "{ fail: 5, failures: 1, never: 5 }"),
-    ];
-    for (name, limit, watch, settings) in handlers {
-        std::fs::write(plugins.join(format!("{name}.wasm")), component("oracle")).unwrap();
-        let spec = format!(
-            "  watches: [{{ name: objects, apiVersion: v1, kind: ConfigMap, {watch} }}]
+    for (at, (name, ..)) in MANIFESTS.iter().enumerate() {
+        put(plugins, &format!("{name}.yaml"), written(at, 4).as_bytes());
+        put(plugins, &format!("{name}.wasm"), &component("oracle"));
+    }
+}
+
+/// A handler's manifest.
+fn written(at: usize, workers: u32) -> String {
+    let (_, limit, watch, settings) = MANIFESTS[at];
+    manifest(&format!(
+        "  watches: [{{ name: objects, apiVersion: v1, kind: ConfigMap, {watch} }}]
   settings: {settings}
-  workers: 4
+  workers: {workers}
   retry: {{ limit: {limit}, cap: 1s }}
   limits: {{ requeueFloor: 100ms }}
   grants:
     write: [{{ apiVersion: v1, kind: ConfigMap, actions: [annotate] }}]"
-        );
-        std::fs::write(plugins.join(format!("{name}.yaml")), manifest(&spec)).unwrap();
-    }
+    ))
+}
+
+/// Writes a file whole, by renaming.
+fn put(plugins: &Path, file: &str, bytes: &[u8]) {
+    let fresh = plugins.join(format!(".{file}.new"));
+    std::fs::write(&fresh, bytes).unwrap();
+    std::fs::rename(fresh, plugins.join(file)).unwrap();
 }
 
 /// The program beside this test.

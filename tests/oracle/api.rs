@@ -12,9 +12,12 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use weir_devapi::{DevApi, Options};
@@ -37,7 +40,7 @@ pub(crate) struct Api {
 
 enum Server {
     Embedded(JoinHandle<()>),
-    Genuine { _server: Box<Genuine> },
+    Genuine(Box<Genuine>),
 }
 
 /// One write, as the API answered it.
@@ -77,7 +80,7 @@ impl Api {
                 let proxy = Proxy::start(server.address()).await;
                 let client = server.client().await;
                 let flags = vec![format!("--kubeconfig={}", server.kubeconfig_through(&proxy).display())];
-                Api { client, flags, embedded: None, proxy, server: Server::Genuine { _server: Box::new(server) } }
+                Api { client, flags, embedded: None, proxy, server: Server::Genuine(Box::new(server)) }
             }
         };
         for name in NAMESPACES {
@@ -143,12 +146,27 @@ impl Api {
         }
     }
 
+    /// The API is killed and comes back, with what it had, and without what it remembered of the past. Not the embedded one, which has nothing else.
+    pub(crate) async fn restart(&mut self) {
+        if let Server::Genuine(server) = &mut self.server {
+            server.restart().await;
+            // A connection of before is not there any more: that of the hand is found out here.
+            while self.list(NAMESPACES[0]).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    async fn list(&self, namespace: &str) -> Result<Value, kube::Error> {
+        let request = http::Request::get(format!("/api/v1/namespaces/{namespace}/configmaps"));
+        self.client.request(request.body(Vec::new()).unwrap()).await
+    }
+
     /// All that there is.
     pub(crate) async fn live(&self) -> Vec<Live> {
         let mut live = Vec::new();
         for namespace in NAMESPACES {
-            let request = http::Request::get(format!("/api/v1/namespaces/{namespace}/configmaps"));
-            let list: Value = self.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+            let list = self.list(namespace).await.unwrap();
             let items = list["items"].as_array().cloned().unwrap_or_default();
             live.extend(items.iter().map(|object| {
                 let metadata = &object["metadata"];

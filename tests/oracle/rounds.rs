@@ -139,6 +139,9 @@ impl Run {
             self.end_in_order(&mut weir, round).await;
             self.look_inside(round, random.random_ratio(1, 2)).await;
         }
+        if random.random_ratio(1, 4) {
+            self.api.restart().await;
+        }
     }
 
     /// Holds the state directory's dead letters against the judge's knowledge, while no weir runs on it; and has them tried again, if so wished.

@@ -56,6 +56,7 @@ pub(crate) struct Written {
     pub(crate) uid: Option<String>,
     pub(crate) version: u64,
     pub(crate) state: String,
+    pub(crate) chosen: bool,
     /// For people.
     pub(crate) words: String,
 }
@@ -142,6 +143,7 @@ impl Api {
             uid,
             version: version(&answer),
             state: state(&answer).to_owned(),
+            chosen: is_chosen(&answer),
             words,
         }
     }
@@ -175,7 +177,7 @@ impl Api {
                     uid: metadata["uid"].as_str().unwrap_or_default().to_owned(),
                     state: state(object).to_owned(),
                     seen: seen(object),
-                    chosen: metadata["labels"]["oracle"] == "in",
+                    chosen: is_chosen(object),
                 }
             }));
         }
@@ -200,6 +202,10 @@ impl Drop for Api {
             server.abort();
         }
     }
+}
+
+fn is_chosen(object: &Value) -> bool {
+    object["metadata"]["labels"]["oracle"] == "in"
 }
 
 fn version(object: &Value) -> u64 {

@@ -82,9 +82,16 @@ struct Object {
     life: u32,
     /// When all that there was had been told.
     late: bool,
-    /// The resourceVersions that were not weir's doing.
-    writes: Vec<u64>,
+    /// In their order, what was not weir's doing.
+    writes: Vec<Write>,
+}
+
+/// What somebody other than weir made of an object.
+#[derive(Debug)]
+struct Write {
+    version: u64,
     state: String,
+    chosen: bool,
 }
 
 /// What was counted.
@@ -181,15 +188,14 @@ impl Judge {
 
     /// An object was created, before anything can have been told of it, in this life of weir's.
     pub(crate) fn created(&mut self, uid: &str, key: &str, life: u32) {
-        let object = Object { key: key.to_owned(), life, late: self.agreed, writes: Vec::new(), state: String::new() };
+        let object = Object { key: key.to_owned(), life, late: self.agreed, writes: Vec::new() };
         self.objects.insert(uid.to_owned(), object);
     }
 
     /// Somebody other than weir wrote to it.
-    pub(crate) fn wrote(&mut self, uid: &str, version: u64, state: &str) {
+    pub(crate) fn wrote(&mut self, uid: &str, version: u64, state: &str, chosen: bool) {
         if let Some(object) = self.objects.get_mut(uid) {
-            object.writes.push(version);
-            state.clone_into(&mut object.state);
+            object.writes.push(Write { version, state: state.to_owned(), chosen });
         }
     }
 

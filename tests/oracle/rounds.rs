@@ -176,7 +176,7 @@ impl Run {
             if it.created {
                 self.judge.created(uid, &it.key, it.life);
             }
-            self.judge.wrote(uid, it.version, &it.state);
+            self.judge.wrote(uid, it.version, &it.state, it.chosen);
         }
     }
 

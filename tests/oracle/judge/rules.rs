@@ -1,6 +1,6 @@
 //! The judge's rules about one call, given those before it: what is wrong with it, in words, or nothing.
 
-use super::{End, Handler, Object, Told};
+use super::{End, Handler, Object, Told, Write};
 use crate::log::{Answer, Call, Place};
 
 /// What is wrong with a call after the one before it; both may be of different objects of one name. With a kill between them a state may have been on disk as
@@ -94,12 +94,20 @@ pub(super) fn at_odds(
             other => Some(format!("the first that it was told of an object was `{other}`")),
         };
     };
-    if call.change == "deleted" && !call.unknown && !handler.selects && call.state != object.state {
+    let knew = object.writes.last().map(|write| &write.state);
+    if call.change == "deleted" && !call.unknown && !handler.selects && Some(&call.state) != knew {
         return Some(format!("it was told a deletion with the state {}, which was not the last", call.state));
     }
-    let others = object.writes.iter().any(|&write| write > last.call.version && write <= call.version);
+    let since: Vec<&Write> =
+        object.writes.iter().filter(|write| (last.call.version + 1..=call.version).contains(&write.version)).collect();
     let knows = last.end == End::Acknowledged && !last.call.is_ending() && !call.is_ending();
-    if knows && last.marks && last.answer != Some(Answer::Again) && !others {
+    let asked = last.answer == Some(Answer::Again);
+    let same = |write: &&Write| write.state == call.state && (write.chosen || !handler.selects);
+    if knows && handler.state_only && !asked && last.call.state == call.state && since.iter().all(same) {
+        let at = format!("{} at {}", call.change, call.version);
+        return Some(format!("it was told a state that it had acknowledged, and that had not changed since: {at}"));
+    }
+    if knows && last.marks && !asked && since.is_empty() {
         return Some(format!("it was woken by its own write: {} at {}", call.change, call.version));
     }
     None

@@ -2,7 +2,8 @@
 //!
 //! The API is in this process; weir is a process of its own. Three handlers, all the guest `oracle`, say in the log what they are told. `judge.rs` has the promises.
 //!
-//! `WEIR_SEED` takes a printed seed back, `WEIR_ORACLE_ROUNDS` says how many rounds each API has. See tests/README.md.
+//! `WEIR_SEED` takes a printed seed back, `WEIR_ORACLE_ROUNDS` says how many rounds each API has, `WEIR_ORACLE_FIRST` which round is to be repeated. See
+//! tests/README.md.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the run, where it stands")]
 
@@ -45,16 +46,20 @@ async fn run(on: On, rounds: u32) {
         return;
     }
     let seed = number("WEIR_SEED").unwrap_or_else(|| rand::random::<u64>() >> 16);
-    let rounds = number("WEIR_ORACLE_ROUNDS").and_then(|rounds| rounds.try_into().ok()).unwrap_or(rounds);
+    let given = |variable: &str| number(variable).and_then(|number| u32::try_from(number).ok());
+    let rounds = given("WEIR_ORACLE_ROUNDS").unwrap_or(rounds);
+    // A chapter owes nothing to the ones before, so a round can be repeated without them.
+    let first = given("WEIR_ORACLE_FIRST").unwrap_or(0) / CHAPTER;
     println!("WEIR_SEED={seed}");
     let (began, mut tally) = (Instant::now(), Tally::default());
-    for chapter in 0..rounds.div_ceil(CHAPTER) {
+    for chapter in first..first + rounds.div_ceil(CHAPTER) {
         let mut scratch = TempDir::new().unwrap();
         // What a failure leaves is for whoever looks into it.
         scratch.disable_cleanup(true);
         // Most of the time with tables so small that they are written out and merged all the time.
         let Some(run) = Run::start(on, seed, chapter % 4 != 3, scratch.path()).await else { return };
-        run.rounds(chapter * CHAPTER..rounds.min((chapter + 1) * CHAPTER), &mut tally).await;
+        let last = (first * CHAPTER + rounds).min((chapter + 1) * CHAPTER);
+        run.rounds(chapter * CHAPTER..last, &mut tally).await;
         scratch.disable_cleanup(false);
     }
     println!("{on:?}: WEIR_SEED={seed} rounds={rounds} {tally} seconds={}", began.elapsed().as_secs());

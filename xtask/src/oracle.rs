@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// A seed that was printed, to be repeated
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// The round that failed: begins with the first of those that share its API and its state directory
+    #[arg(long, value_name = "ROUND", requires = "seed")]
+    first: Option<u32>,
 }
 
 /// Which API the rounds are on.
@@ -81,6 +84,9 @@ fn rounds(options: &Options, api: &str, rounds: u32) -> Command {
         .env("WEIR_ORACLE_ROUNDS", options.rounds.unwrap_or(rounds).to_string());
     if let Some(seed) = options.seed {
         tests.env("WEIR_SEED", seed.to_string());
+    }
+    if let Some(first) = options.first {
+        tests.env("WEIR_ORACLE_FIRST", first.to_string());
     }
     tests
 }

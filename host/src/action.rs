@@ -17,9 +17,11 @@ mod state;
 mod syntax;
 #[cfg(test)]
 mod testing;
+mod written;
 
 pub use executor::{Executor, ExecutorDeps, Lines, Pace};
 pub use metrics::ActionMetrics;
+pub use written::{Field, MAX_POINTER_BYTES, MAX_WRITTEN_FIELDS, Written};
 
 use crate::contract::{Action, Change, Failure, ObjectRef};
 use crate::handler::manifest::Manifest;
@@ -87,6 +89,8 @@ pub struct Applied {
     /// How many effective writes were sent, to any object. Kubernetes Events are none, and neither is a write to the own
     /// object whose answer has the version last seen; of writes to other objects it cannot be told, and they count.
     pub writes: u32,
+    /// What each of these wrote, in order. As many as `writes`.
+    pub written: Vec<Written>,
     /// `requeue-after-ms`, raised to the floor.
     pub requeue_after_ms: Option<u32>,
     /// A `fail` among the actions.

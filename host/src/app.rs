@@ -14,7 +14,7 @@ mod status;
 use crate::{
     action::ActionMetrics,
     dispatch::{
-        DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, DispatchMetrics, OpenError, Store, StoreMetrics,
+        DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, DispatchMetrics, Fights, OpenError, Store, StoreMetrics,
         StoreSettings, Sync,
     },
     handler::directory,
@@ -161,6 +161,7 @@ impl App {
             queues: QueueMetrics::register(&mut registry),
             dispatch: DispatchMetrics::register(&mut registry),
             store: store.clone(),
+            fights: Fights::default(),
             actions: ActionMetrics::register(&mut registry),
             loads: LoadMetrics::register(&mut registry),
             tasks: tasks.clone(),

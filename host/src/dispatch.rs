@@ -5,7 +5,7 @@
 //!   was handed over and not answered is handed over again, as it then is; whoever was handed an object is told of its end.
 //! - **One at a time.** A handler never runs twice at once for one object, nor on a state older than its own last write.
 //! - **Nothing silently given up.** What exceeds its retries becomes a dead letter, and a new generation tries it again.
-//! - **A handler hurts only itself.** Lanes share nothing but the informers, which never wait for a lane.
+//! - **A handler hurts only itself.** Lanes share nothing but the informers, which never wait for a lane, and the bounded notes on who fights with whom.
 //! - **Reload keeps the lane.** Queue, backoff and ledger outlive the component, which is swapped between two calls.
 //!
 //! Not promised: every intermediate state; any order between objects; exactly once. Without a state directory nothing here survives the process.
@@ -16,6 +16,7 @@ mod budget;
 mod dead;
 mod echo;
 mod event;
+mod fights;
 mod key;
 mod lane;
 mod ledger;
@@ -31,6 +32,9 @@ mod world;
 pub use budget::{FIRST_SLOWING, WRITE_BUDGET, WRITE_WINDOW};
 pub use dead::{DeadLetters, Letter, MAX_CAUSE_BYTES};
 pub use event::{Handed, Next, Reasons, Sight, acknowledged, attempt, failed_before, next, opened};
+pub use fights::{
+    FIGHT_QUIET, FIGHT_TURNS, FIGHT_WINDOW, FightStatus, Fights, MAX_FIGHT_FIELDS, MAX_FIGHTS, MAX_WATCHED_FIELDS,
+};
 pub use key::LaneKey;
 pub use lane::{Generation, Lane, LaneDeps, MAX_HELD_KEYS, PublishError};
 pub use ledger::{Entry, First, Ledger, Standing, Text, Timer, WatchRecord};

@@ -14,6 +14,7 @@ use super::{
     request::{self, Bound},
     send::{self, Answer},
     state,
+    written::Written,
 };
 use crate::{
     contract::{Change, Note, PatchFormat},
@@ -168,13 +169,13 @@ impl<'a> Delivery<'a> {
             return "dry-run";
         }
         if !step.own || matches!(step.what, What::Create(_)) {
-            self.applied.writes += 1;
+            self.wrote(step);
             return "done";
         }
         let answer = state::Answered::read(&body, &self.subject.key);
         let Some(answer) = answer else {
             // A Status: the object is gone, or the subresource has no object of its own.
-            self.applied.writes += 1;
+            self.wrote(step);
             self.applied.own_deleted |= matches!(step.what, What::Delete { .. });
             self.state = None;
             return "done";
@@ -182,7 +183,7 @@ impl<'a> Delivery<'a> {
         if answer.resource_version == self.seen {
             return "unchanged";
         }
-        self.applied.writes += 1;
+        self.wrote(step);
         let guarded = self.bound.resource_version.is_some();
         let echo = match &step.what {
             _ if answer.object.is_none() => Echo::None,
@@ -204,6 +205,11 @@ impl<'a> Delivery<'a> {
         self.state = answer.object;
         self.applied.own.push(OwnWrite { uid: answer.uid, resource_version: answer.resource_version, object, echo });
         "done"
+    }
+
+    fn wrote(&mut self, step: &Step) {
+        self.applied.writes += 1;
+        self.applied.written.push(Written::of(step));
     }
 
     /// One GET tells whether the event's own object is gone.

@@ -264,6 +264,7 @@ impl Handlers {
                     metrics: self.parts.dispatch.clone(),
                     queues: self.parts.queues.clone(),
                     store: self.parts.store.clone(),
+                    fights: self.parts.fights.clone(),
                 },
             ),
             number: 0,

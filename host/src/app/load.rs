@@ -3,7 +3,7 @@
 use super::{Settings, metrics::LoadMetrics, reads::ReadSet};
 use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps, Pace},
-    dispatch::{DispatchMetrics, Generation, Lane, Store},
+    dispatch::{DispatchMetrics, Fights, Generation, Lane, Store},
     handler::{
         self,
         directory::Found,
@@ -27,6 +27,7 @@ pub(super) struct Parts {
     pub(super) queues: QueueMetrics,
     pub(super) dispatch: DispatchMetrics,
     pub(super) store: Option<Store>,
+    pub(super) fights: Fights,
     pub(super) actions: ActionMetrics,
     pub(super) loads: LoadMetrics,
     pub(super) tasks: TaskTracker,

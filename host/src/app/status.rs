@@ -39,6 +39,7 @@ pub(super) fn report(handlers: &Handlers, cluster: &str, began: Instant) -> Valu
         "files": files,
         "problems": problems,
         "handlers": lanes,
+        "fights": handlers.parts.fights.status(),
         "watches": handlers.parts.informers.status(),
     })
 }

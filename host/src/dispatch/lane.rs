@@ -11,6 +11,7 @@ use super::{
     book::Book,
     dead::Letter,
     event::Reasons,
+    fights::Fights,
     key::LaneKey,
     ledger::WatchRecord,
     metrics::{DispatchMetrics, LaneMetrics},
@@ -60,6 +61,8 @@ pub struct LaneDeps {
     pub queues: QueueMetrics,
     /// Where the ledger and the dead letters are kept. None: in memory only.
     pub store: Option<Store>,
+    /// Shared by all lanes.
+    pub fights: Fights,
 }
 
 /// One loaded version of a handler, ready to be called.
@@ -124,6 +127,7 @@ pub(super) struct Shared {
     /// (not awaited) under it.
     book: Mutex<Book>,
     pub(super) store: Option<Store>,
+    pub(super) fights: Fights,
     /// Held for single changes, never across an await; of other locks only the queue's is taken under it.
     world: Mutex<World>,
     /// For `/status` and for slowing a component that traps again and again. Four numbers and words; held for single changes.
@@ -185,6 +189,7 @@ impl Lane {
             // What was kept was kept within the bounds of its generation; the next one brings its own.
             book: Mutex::new(Book::new(name, deps.store.as_ref(), usize::MAX, usize::MAX)),
             store: deps.store,
+            fights: deps.fights,
             world: Mutex::default(),
             tally: Mutex::default(),
             workers: Mutex::default(),

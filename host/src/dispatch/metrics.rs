@@ -28,6 +28,7 @@ pub struct DispatchMetrics {
     dead_letters_dropped: Family<Handler, Counter>,
     world_away: Family<Handler, Gauge>,
     over_budget: Family<Handler, Counter>,
+    fights: Family<Opponents, Counter>,
 }
 
 /// One handler's share.
@@ -64,6 +65,12 @@ struct Handler {
     handler: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Opponents {
+    handler: String,
+    other: String,
+}
+
 impl DispatchMetrics {
     /// Registers them; once per registry.
     pub fn register(registry: &mut Registry) -> DispatchMetrics {
@@ -81,6 +88,7 @@ impl DispatchMetrics {
             dead_letters_dropped: Family::default(),
             world_away: Family::default(),
             over_budget: Family::default(),
+            fights: Family::default(),
         };
         // Counters are named without `_total`, which the encoder appends.
         let runtime = registry.sub_registry_with_prefix("controller_runtime");
@@ -105,6 +113,7 @@ impl DispatchMetrics {
             "Times a key was slowed for writing too often",
             metrics.over_budget.clone(),
         );
+        ours.register("fights", "Fights of two handlers over a field that were told", metrics.fights.clone());
         metrics
     }
 
@@ -131,6 +140,12 @@ impl DispatchMetrics {
 }
 
 impl LaneMetrics {
+    /// A fight with another handler was told.
+    pub(super) fn fought(&self, other: &str) {
+        let opponents = Opponents { handler: self.name.clone(), other: other.to_owned() };
+        self.all.fights.get_or_create_owned(&opponents).inc();
+    }
+
     /// One call ended.
     pub(super) fn ended(&self, result: &'static str, took: Duration) {
         self.all.outcomes.get_or_create_owned(&Result { controller: self.name.clone(), result }).inc();
@@ -148,6 +163,7 @@ mod tests {
         let lane = DispatchMetrics::register(&mut registry).lane("a");
         lane.ended("success", Duration::from_millis(7));
         lane.dead_letters.set(2);
+        lane.fought("b");
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
@@ -157,6 +173,7 @@ mod tests {
             r#"controller_runtime_reconcile_time_seconds_bucket{le="0.01",controller="a"} 1"#,
             r#"controller_runtime_active_workers{controller="a"} 0"#,
             r#"weir_dead_letters{handler="a"} 2"#,
+            r#"weir_fights_total{handler="a",other="b"} 1"#,
         ] {
             assert!(text.contains(line), "no {line} in:\n{text}");
         }

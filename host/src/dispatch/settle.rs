@@ -10,6 +10,7 @@ use super::{
     dead::Letter,
     echo::{known_after, to_reach},
     event::{Handed, acknowledged},
+    fights::Fight,
     key::LaneKey,
     lane::{Active, Shared, Watched},
     ledger::{Entry, Standing, Timer, unix_ms},
@@ -33,8 +34,8 @@ pub(super) const FIRST_SLOW_WAIT: Duration = Duration::from_secs(1);
 /// What is left to do with the claim.
 #[derive(Debug)]
 pub(super) struct After {
-    /// A Kubernetes Event of weir's own about the object.
-    pub(super) note: Option<(Subject, Note)>,
+    /// Kubernetes Events of weir's own, about the object if they name none: one, and one for each fight that was found.
+    pub(super) notes: Vec<(Subject, Note)>,
     /// Hold the key until the cache has caught up.
     pub(super) hold: Option<Hold>,
     /// The work was done, or is scheduled; else the key is queued again as soon as it is let go.
@@ -48,7 +49,7 @@ pub(super) struct After {
 impl After {
     /// Nothing but to let go of the key.
     pub(super) fn let_go(finished: bool, heard: Heard) -> After {
-        After { note: None, hold: None, finished, heard, acknowledged: false }
+        After { notes: Vec::new(), hold: None, finished, heard, acknowledged: false }
     }
 }
 
@@ -83,6 +84,7 @@ impl Shared {
         }
         let now = Instant::now();
         let writes = applied.filter(|_| !change.is_ending()).map_or(0, |applied| applied.writes);
+        let fights = self.fights(active, applied, now);
         let mut note = self.spend(&mut book, active, key, writes, now);
         let mut hold = applied
             .filter(|_| !change.is_ending())
@@ -112,10 +114,10 @@ impl Shared {
             }
         }
         self.count_letters(&book);
-        let note = note.map(|note| (plan.subject.clone(), note));
+        let notes = note.into_iter().chain(fights).map(|note| (plan.subject.clone(), note)).collect();
         let acknowledged = matches!(outcome, Outcome::Done | Outcome::Again(_));
         let finished = !matches!(outcome, Outcome::World { .. });
-        After { note, hold, finished, heard: heard(attempt, &outcome), acknowledged }
+        After { notes, hold, finished, heard: heard(attempt, &outcome), acknowledged }
     }
 
     /// The handler answered.
@@ -233,6 +235,20 @@ impl Shared {
             "wrote to this object more than {WRITE_BUDGET} times in a minute, and is slowed: it may be fighting with itself or with somebody else"
         );
         Some(self.warning("HandlerWritesTooOften", message))
+    }
+
+    /// Tells of fights with other handlers over a field, each once a window, on the object they fight over.
+    fn fights(&self, active: &Active, applied: Option<&Applied>, now: Instant) -> Vec<Note> {
+        // A dry run wrote nothing, whatever the API answered.
+        let Some(applied) = applied.filter(|_| !active.manifest.dry_run) else { return Vec::new() };
+        let fights = self.fights.wrote(&self.name, &applied.written, now).into_iter();
+        let notes = fights.map(|Fight { other, target, field }| {
+            self.metrics.fought(&other);
+            tracing::warn!(other = &*other, target = %target, field, "two handlers set one field to different values in turn");
+            let message = format!("and handler {other} fight over {field}: each sets it to another value again and again");
+            Note { regarding: Some(target), ..self.warning("HandlersFight", message) }
+        });
+        notes.collect()
     }
 
     fn warning(&self, reason: &str, message: String) -> Note {

@@ -4,6 +4,7 @@ mod anew;
 mod blame;
 mod events;
 mod failures;
+mod fights;
 mod random;
 mod reload;
 mod restart;

@@ -148,15 +148,15 @@ async fn call(active: &Active, plan: &Plan) -> Option<Attempt> {
     })
 }
 
-/// Ends the claim, at once or when the cache has caught up; weir's own Event about it goes out first.
+/// Ends the claim, at once or when the cache has caught up; weir's own Events about it go out first.
 async fn let_go(shared: &Arc<Shared>, active: &Arc<Active>, claim: Claim<LaneKey>, after: After) {
-    let After { note, hold, finished, heard: _, acknowledged: _ } = after;
+    let After { notes, hold, finished, heard: _, acknowledged: _ } = after;
     let end = move |claim: Claim<LaneKey>| if finished { claim.finish() } else { drop(claim) };
     let behind = hold.filter(|hold| match (hold, active.watches.get(&claim.watch)) {
         (Hold::Reached(version), Some(watched)) => !watched.source.reached(&claim.object, version),
         _ => true,
     });
-    if note.is_none() && behind.is_none() {
+    if notes.is_empty() && behind.is_none() {
         return end(claim);
     }
     // Held beyond the worker, so that the lane goes on with other keys; when there are too many, the worker waits for one to be let go.
@@ -164,10 +164,10 @@ async fn let_go(shared: &Arc<Shared>, active: &Arc<Active>, claim: Claim<LaneKey
     let (closing, active) = (shared.closing.clone(), active.clone());
     let wait = async move {
         let wait = async {
-            if let Some((subject, note)) = note
-                && let Err(error) = active.executor.note(&subject, note).await
-            {
-                tracing::debug!(error = &error as &dyn Error, "could not record an Event");
+            for (subject, note) in notes {
+                if let Err(error) = active.executor.note(&subject, note).await {
+                    tracing::debug!(error = &error as &dyn Error, "could not record an Event");
+                }
             }
             if let (Some(hold), Some(watched)) = (behind, active.watches.get(&claim.watch)) {
                 catch_up(&watched.source, &claim, hold).await;

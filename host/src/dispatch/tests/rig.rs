@@ -3,7 +3,7 @@
 use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps},
     contract::{Action, Change, Event, Failure},
-    dispatch::{DispatchMetrics, Generation, Lane, LaneDeps, Store},
+    dispatch::{DispatchMetrics, Fights, Generation, Lane, LaneDeps, Store},
     handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant},
     kinds::Kinds,
     queue::QueueMetrics,
@@ -48,6 +48,7 @@ pub(super) struct Rig {
     pub(super) api: DevApi,
     pub(super) client: Client,
     pub(super) lane: Lane,
+    pub(super) fights: Fights,
     pub(super) script: Arc<Script>,
     informers: Informers,
     tasks: TaskTracker,
@@ -183,6 +184,18 @@ impl Rig {
 
     /// A lane on an API, with what `store` kept of it.
     pub(super) fn on(api: DevApi, store: Option<Store>) -> Rig {
+        Rig::named("h", api, store, Fights::default())
+    }
+
+    /// Another handler's lane on the same API, with one generation on all ConfigMaps.
+    pub(super) async fn beside(&self, name: &str) -> Rig {
+        let mut rig = Rig::named(name, self.api.clone(), None, self.fights.clone());
+        rig.publish(Manifest { name: name.into(), field_manager: format!("weir/{name}"), ..manifest(vec![watch()]) });
+        rig.quiet().await;
+        rig
+    }
+
+    fn named(name: &str, api: DevApi, store: Option<Store>, fights: Fights) -> Rig {
         let client = Client::new(api.service(), "default");
         let (tasks, stop, mut registry) = (TaskTracker::new(), CancellationToken::new(), Registry::default());
         let informers = informers(&client, &tasks, &stop);
@@ -191,9 +204,10 @@ impl Rig {
             metrics: DispatchMetrics::register(&mut registry),
             queues: QueueMetrics::register(&mut registry),
             store,
+            fights: fights.clone(),
         };
-        let lane = Lane::new("h", deps);
-        Rig { api, client, lane, script: Arc::default(), informers, tasks, stop, number: 0, version: None }
+        let lane = Lane::new(name, deps);
+        Rig { api, client, lane, fights, script: Arc::default(), informers, tasks, stop, number: 0, version: None }
     }
 
     /// A lane with one generation on all ConfigMaps, of which there are none.

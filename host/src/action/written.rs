@@ -46,7 +46,7 @@ impl Written {
                 written.leaves(String::new(), body);
             }
             What::Status(status) => written.leaves("/status".to_owned(), status),
-            What::Patch { format: PatchFormat::Json, body, .. } => {
+            What::Patch { format: PatchFormat::JsonPatch, body, .. } => {
                 for operation in body.as_array().into_iter().flatten().filter(|one| one["op"] != "test") {
                     // A move or a copy has no value: the operation itself stands for it.
                     let value = match operation["op"].as_str() {
@@ -139,7 +139,7 @@ mod tests {
     fn a_json_patch_writes_its_paths_and_agrees_with_a_merge_patch_of_the_same_value() {
         let steps = json!([{ "op": "test", "path": "/data/t", "value": 1 }, { "op": "add", "path": "/data/v", "value": "x" },
             { "op": "remove", "path": "/data/w" }]);
-        let operations = patch(PatchFormat::Json, steps);
+        let operations = patch(PatchFormat::JsonPatch, steps);
         assert_eq!(operations.fields, patch(PatchFormat::Merge, json!({ "data": { "v": "x", "w": null } })).fields);
     }
 

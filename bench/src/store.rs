@@ -145,7 +145,7 @@ fn median(rounds: &[Measured]) -> Measured {
 }
 
 /// Not the system's directory for temporary files: that is often memory, which would make an fsync cost nothing.
-fn beside_the_program() -> io::Result<tempfile::TempDir> {
+pub(crate) fn beside_the_program() -> io::Result<tempfile::TempDir> {
     let program = std::env::current_exe()?;
     let beside = program.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
     tempfile::Builder::new().prefix("weir-bench-").tempdir_in(beside)

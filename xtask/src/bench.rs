@@ -14,6 +14,8 @@ use std::process::Command;
 pub(crate) enum Which {
     /// What a state directory costs: fjall against redb
     Store,
+    /// What the state directory costs a lane: against memory only
+    Lane,
 }
 
 /// Builds it and runs it.
@@ -21,6 +23,7 @@ pub(crate) fn bench(which: Which) -> Done {
     stage::run(cargo().args(["build", "--workspace", "--bin", "weir-bench"]), "see the errors above")?;
     let name = match which {
         Which::Store => "store",
+        Which::Lane => "lane",
     };
     stage::run(Command::new(place::target().join("debug/weir-bench")).arg(name), "see the error above")
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir::{
     action::{ActionMetrics, Executor, ExecutorDeps},
-    dispatch::{DispatchMetrics, Generation, Lane, LaneDeps, Store, StoreMetrics, StoreSettings, Sync},
+    dispatch::{DispatchMetrics, Fights, Generation, Lane, LaneDeps, Store, StoreMetrics, StoreSettings, Sync},
     handler,
     kinds::Kinds,
     queue::QueueMetrics,
@@ -98,6 +98,7 @@ async fn hand_over(api: DevApi, workers: usize, state: Option<(PathBuf, Sync)>) 
             metrics: DispatchMetrics::register(&mut registry),
             queues: QueueMetrics::register(&mut registry),
             store: store.clone(),
+            fights: Fights::default(),
         },
     );
     let described = r#"{"watches": [{"name": "maps", "apiVersion": "v1", "kind": "ConfigMap"}]}"#;

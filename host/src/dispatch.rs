@@ -29,7 +29,7 @@ mod store;
 mod worker;
 mod world;
 
-pub use budget::{FIRST_SLOWING, WRITE_BUDGET, WRITE_WINDOW};
+pub use budget::{FIRST_SLOWING, MAX_COUNTED_FIELDS, MAX_NAMED_FIELDS, MAX_TARGETS, WRITE_BUDGET, WRITE_WINDOW};
 pub use dead::{DeadLetters, Letter, MAX_CAUSE_BYTES};
 pub use event::{Handed, Next, Reasons, Sight, acknowledged, attempt, failed_before, next, opened};
 pub use fights::{
@@ -40,7 +40,9 @@ pub use lane::{Generation, Lane, LaneDeps, MAX_HELD_KEYS, PublishError};
 pub use ledger::{Entry, First, Ledger, Standing, Text, Timer, WatchRecord};
 pub use metrics::DispatchMetrics;
 pub use outcome::{Attempt, Cause, CauseClass, Outcome, Pace, Retry, judge};
-pub use status::{LaneState, LaneStatus, LedgerStatus, LetterStatus, MAX_LETTERS_SHOWN, QueueStatus};
+pub use status::{
+    LaneState, LaneStatus, LedgerStatus, LetterStatus, MAX_LETTERS_SHOWN, MAX_SLOWED_SHOWN, QueueStatus, SlowedStatus,
+};
 pub use store::{
     DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, Offline, OpenError, Store, StoreMetrics, StoreSettings,
     StoreStatus, Sync, Trouble,

@@ -7,7 +7,7 @@
 //! worked off.
 
 use super::{
-    budget::Budget,
+    budget::Budgets,
     dead::{DeadLetters, Letter},
     event::Reasons,
     key::LaneKey,
@@ -35,6 +35,8 @@ pub(super) struct Book {
     pub(super) volatile: HashMap<LaneKey, Volatile>,
     /// By watch: what was in the first list and has not been worked off. Gone once it is empty.
     pub(super) first_lists: HashMap<Arc<str>, HashSet<ObjectKey>>,
+    /// What the handler writes to, and how often.
+    pub(super) budgets: Budgets,
     /// Which generation is published; none while the handler is removed.
     pub(super) generation: Option<u64>,
     /// The watches of that generation whose informers have synced and whose entries fit them. Nothing is computed for others.
@@ -58,7 +60,6 @@ pub(super) struct Volatile {
     gone: Vec<Box<str>>,
     /// How often in a row this key shut the lane, because a call for it found the world away.
     pub(super) shuts: u32,
-    pub(super) budget: Budget,
 }
 
 /// What a claim begins with.
@@ -88,6 +89,7 @@ impl Book {
             dry_run: false,
             volatile: HashMap::new(),
             first_lists: HashMap::new(),
+            budgets: Budgets::default(),
             generation: None,
             ready: HashSet::new(),
         }

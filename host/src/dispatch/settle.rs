@@ -19,7 +19,7 @@ use super::{
     world::Heard,
 };
 use crate::{
-    action::{Applied, Class, Subject},
+    action::{Applied, Class, Subject, Written},
     contract::{Note, Severity},
     queue::Priority,
     runtime::CallFailure,
@@ -83,9 +83,9 @@ impl Shared {
             return After::let_go(true, heard(attempt, &outcome));
         }
         let now = Instant::now();
-        let writes = applied.filter(|_| !change.is_ending()).map_or(0, |applied| applied.writes);
+        let written = applied.filter(|_| !change.is_ending()).map_or(&[][..], |applied| &applied.written);
         let fights = self.fights(active, applied, now);
-        let mut note = self.spend(&mut book, active, key, writes, now);
+        let mut note = self.spend(&mut book, active, key, written, now);
         let mut hold = applied
             .filter(|_| !change.is_ending())
             .and_then(|applied| to_reach(&applied.own, plan.uid()))
@@ -217,24 +217,30 @@ impl Shared {
         self.settled(book, watched, key);
     }
 
-    /// Counts writes against the key's budget, and slows it beyond; the first time with a warning.
-    fn spend(&self, book: &mut Book, active: &Active, key: &LaneKey, writes: u32, now: Instant) -> Option<Note> {
-        let budget = &mut book.volatile.entry(key.clone()).or_default().budget;
-        let was_slowed = budget.is_slowed();
-        let wait = budget.spend(writes, now, active.manifest.retry.cap)?;
+    /// Counts writes against the budgets of what was written to, and slows the key beyond; the first time with a warning.
+    fn spend(
+        &self,
+        book: &mut Book,
+        active: &Active,
+        key: &LaneKey,
+        written: &[Written],
+        now: Instant,
+    ) -> Option<Note> {
+        let over = book.budgets.spend(written, now, active.manifest.retry.cap)?;
         self.metrics.over_budget.inc();
-        self.queue.retry_after(key.clone(), wait);
-        if was_slowed {
+        self.queue.retry_after(key.clone(), over.wait);
+        if !over.first {
             return None;
         }
+        let (target, fields) = (&over.target, over.fields.join(", "));
         tracing::warn!(
-            budget = WRITE_BUDGET,
+            budget = WRITE_BUDGET, %target, fields,
             "a handler writes to one object more often than its budget a minute: slowed"
         );
         let message = format!(
-            "wrote to this object more than {WRITE_BUDGET} times in a minute, and is slowed: it may be fighting with itself or with somebody else"
+            "wrote to {target} more than {WRITE_BUDGET} times in a minute, most often {fields}, and is slowed: it may be fighting with itself or with somebody else"
         );
-        Some(self.warning("HandlerWritesTooOften", message))
+        Some(Note { regarding: Some(over.target), ..self.warning("HandlerWritesTooOften", message) })
     }
 
     /// Tells of fights with other handlers over a field, each once a window, on the object they fight over.

@@ -11,6 +11,9 @@ use serde::Serialize;
 /// How many dead letters are shown.
 pub const MAX_LETTERS_SHOWN: usize = 100;
 
+/// How many objects written to too often are shown.
+pub const MAX_SLOWED_SHOWN: usize = 20;
+
 /// One lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,8 +40,12 @@ pub struct LaneStatus {
     pub failures: u64,
     /// Traps and timeouts since the last call without.
     pub faults_in_a_row: u32,
-    /// Keys slowed for writing too often.
+    /// Objects that it writes to too often, and is slowed for.
     pub over_budget: usize,
+    /// Of those, at most [`MAX_SLOWED_SHOWN`].
+    pub slowed: Vec<SlowedStatus>,
+    /// Objects whose writes are not counted any more, because it writes to too many.
+    pub budgets_forgotten: u64,
     /// The last failure, in the words the log has; the guest's are quoted.
     pub last_error: Option<String>,
     /// How many dead letters there are.
@@ -49,6 +56,16 @@ pub struct LaneStatus {
     pub dead_letters_dropped: u64,
     /// The newest.
     pub dead: Vec<LetterStatus>,
+}
+
+/// An object that is written to too often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlowedStatus {
+    /// `Kind namespace/name` or `Kind name`.
+    pub object: String,
+    /// JSON pointers of the fields written most.
+    pub fields: Vec<String>,
 }
 
 /// A lane in a word.
@@ -164,7 +181,14 @@ impl Shared {
             calls,
             failures,
             faults_in_a_row: faults,
-            over_budget: book.volatile.values().filter(|volatile| volatile.budget.is_slowed()).count(),
+            over_budget: book.budgets.slowed().count(),
+            slowed: book
+                .budgets
+                .slowed()
+                .take(MAX_SLOWED_SHOWN)
+                .map(|(target, fields)| SlowedStatus { object: target.to_string(), fields })
+                .collect(),
+            budgets_forgotten: book.budgets.forgotten(),
             last_error,
             dead_letters: book.dead.len(),
             dead_letter_bytes: book.dead.bytes(),

@@ -12,9 +12,10 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    process,
-    time::{SystemTime, UNIX_EPOCH},
+    process, thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The database.
@@ -25,6 +26,10 @@ pub(super) const DRAFT: &str = "ledger-new";
 pub(super) const FORMAT: &str = "format";
 /// Held by the process that uses the directory, whose pid is its content.
 const LOCK: &str = "lock";
+/// How long a directory in use is tried again: a process that was killed, or a child it had just forked, lets go a moment later.
+const CLAIM_PATIENCE: Duration = Duration::from_millis(500);
+/// How often.
+const CLAIM_LOOK: Duration = Duration::from_millis(10);
 /// The prefix of what cannot be used.
 const SET_ASIDE: &str = "set-aside-";
 
@@ -53,7 +58,14 @@ pub(super) fn claim(dir: &Path) -> Result<Lock, OpenError> {
     let path = dir.join(LOCK);
     let mut file =
         options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
-    match file.try_lock() {
+    let begun = Instant::now();
+    let taken = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < CLAIM_PATIENCE => thread::sleep(CLAIM_LOOK),
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => {}
         Err(TryLockError::Error(source)) => return Err(failed(source)),
         Err(TryLockError::WouldBlock) => {

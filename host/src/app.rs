@@ -8,6 +8,7 @@ mod call;
 mod handlers;
 mod load;
 mod metrics;
+mod orders;
 mod reads;
 mod status;
 
@@ -28,6 +29,7 @@ pub use call::{Call, Called};
 use handlers::Handlers;
 use kube::Client;
 use metrics::LoadMetrics;
+pub use orders::{LetterLine, OrderError, Orders};
 use prometheus_client::registry::Registry;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::Instant};

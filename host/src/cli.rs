@@ -6,6 +6,7 @@
 mod allow;
 mod call;
 mod check;
+mod dead;
 mod dev;
 mod run;
 mod state;
@@ -43,6 +44,10 @@ enum Command {
     Allow(allow::AllowArgs),
     /// Show what a running weir is doing
     Status(status::StatusArgs),
+    /// List, show, retry or drop dead letters: events that were given up
+    Dead(dead::DeadArgs),
+    /// Clear all that is known of a handler; it begins anew with `initial`
+    Forget(dead::ForgetArgs),
 }
 
 /// Which cluster.
@@ -146,6 +151,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Allow(arguments) => allow::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Dead(arguments) => dead::run(arguments),
+        Command::Forget(arguments) => dead::forget(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -58,6 +58,20 @@ fn describing(text: &str) -> Guest {
 }
 
 #[test]
+fn orders_that_name_nothing_are_refused() {
+    let dir = desk();
+    refused(dir.path(), &["dead", "list"], 2, &["--state-dir <DIR>"]);
+    refused(dir.path(), &["dead", "retry", "--state-dir", "s"], 2, &["HANDLER[/NUMBER]"]);
+    refused(dir.path(), &["dead", "drop", "a/1", "--all", "--state-dir", "s"], 2, &["cannot be used with"]);
+    refused(dir.path(), &["dead", "drop", "a/b", "--state-dir", "s"], 2, &["a/b: give HANDLER or HANDLER/NUMBER"]);
+    refused(dir.path(), &["dead", "show", "a", "--state-dir", "s"], 2, &["a: give HANDLER/NUMBER, as `list` names it"]);
+    refused(dir.path(), &["dead", "list", "--state-dir", "s"], 1, &["there is no state directory s"]);
+    assert!(!dir.path().join("s").exists(), "looking makes nothing");
+    std::fs::create_dir(dir.path().join("s")).unwrap();
+    refused(dir.path(), &["forget", "a", "--state-dir", "s"], 1, &["nothing is known of a handler `a`; there is none"]);
+}
+
+#[test]
 fn a_wrong_command_line_ends_with_2_and_names_the_flag() {
     let dir = desk();
     let run = ["run", "--plugins", "plugins", "--server", NOBODY];

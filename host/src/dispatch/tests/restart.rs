@@ -243,3 +243,52 @@ async fn what_a_narrower_watch_no_longer_covers_is_not_told_as_left_after_a_cras
     expect(&rig, &["added y 2"]).await;
     rig.end().await;
 }
+
+#[tokio::test]
+async fn what_is_ordered_of_a_directory_holds_when_weir_runs_and_a_wrong_name_changes_nothing() {
+    use crate::app::{OrderError, Orders, StateSettings};
+    let (api, dir) = (DevApi::new(Options::default()), tempfile::tempdir().unwrap());
+    let open_orders = || Orders::open(StateSettings::new(dir.path()));
+    let rig = begin(&api, dir.path(), maps());
+    rig.script.answers(|_| Err(FailureKind::Answered(crate::contract::Failure::Permanent("no".into()))));
+    rig.set("a", "1");
+    rig.set("b", "1");
+    expect(&rig, &["initial a 1", "initial b 1"]).await;
+    assert!(matches!(open_orders(), Err(OrderError::Open(_))), "a weir runs there");
+    rig.end().await;
+
+    let mut orders = open_orders().unwrap();
+    let lines = orders.list(None).unwrap();
+    let about = |name: &str| {
+        let line = lines.iter().find(|line| line.object.ends_with(name)).unwrap();
+        line.name.strip_prefix("h/").unwrap().parse::<u64>().unwrap()
+    };
+    let (a, b) = (about("a"), about("b"));
+    assert_eq!((lines.len(), lines[0].attempts, lines[0].change), (2, 1, "initial"));
+    let shown = orders.show("h", a).unwrap();
+    assert_eq!((&shown["attempts"], &shown["event"]["key"]["name"]), (&1.into(), &"a".into()));
+    // What the rig's script says of every failure.
+    assert_eq!(
+        (&shown["error"], &shown["stderr"], &shown["digest"]),
+        (&"scripted".into(), &"trace".into(), &"digest 1".into())
+    );
+    let unknown = orders.retry("other", None).unwrap_err().to_string();
+    assert_eq!(unknown, "nothing is known of a handler `other`; there is h");
+    let error = orders.drop_letters("h", Some(99)).unwrap_err().to_string();
+    assert!(error.contains("no dead letter 99; it has "), "{error}");
+    assert_eq!(orders.list(Some("h")).unwrap().len(), 2);
+    assert_eq!((orders.drop_letters("h", Some(b)).unwrap(), orders.retry("h", Some(a)).unwrap()), (1, 1));
+    orders.close().unwrap();
+
+    let rig = begin(&api, dir.path(), maps());
+    expect(&rig, &["initial a 1"]).await;
+    assert_eq!(rig.lane.letters(), []);
+    rig.end().await;
+    let mut orders = open_orders().unwrap();
+    orders.forget("h").unwrap();
+    assert!(orders.forget("h").is_err());
+    orders.close().unwrap();
+    let rig = begin(&api, dir.path(), maps());
+    expect(&rig, &["initial a 1", "initial b 1"]).await;
+    rig.end().await;
+}

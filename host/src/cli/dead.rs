@@ -1,0 +1,244 @@
+//! `weir dead list|show|retry|drop` and `weir forget`: orders about what was given up and what is remembered, on a state directory.
+//!
+//! Promises: each order is carried out whole or, if a name is wrong, not at all; what is printed says what was done.
+
+use super::UsageError;
+use crate::app::{LetterLine, Orders, StateSettings};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+use std::{
+    error::Error,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The longest error in a table, in characters; `-o wide` shows it whole.
+const ERROR_WIDTH: usize = 60;
+
+#[derive(Debug, Args)]
+pub(super) struct DeadArgs {
+    #[command(subcommand)]
+    order: Order,
+}
+
+#[derive(Debug, Subcommand)]
+enum Order {
+    /// List dead letters, of one handler or of all
+    List {
+        /// Only this handler's
+        handler: Option<String>,
+        /// How to print
+        #[arg(short, long, value_enum)]
+        output: Option<Output>,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Show one dead letter whole: event, error, stderr, attempts, digest
+    Show {
+        /// Which one
+        #[arg(value_name = "HANDLER/NUMBER")]
+        name: String,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "yaml")]
+        output: Format,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Have dead letters tried again
+    Retry(WhichArgs),
+    /// Drop dead letters for good
+    Drop(WhichArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// Whose ledger and dead letters to clear
+    handler: String,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+struct WhichArgs {
+    /// Letters, or handlers for all of theirs
+    #[arg(value_name = "HANDLER[/NUMBER]", required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// All letters of all handlers
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    /// The state directory; no weir may be running on it
+    #[arg(long, value_name = "DIR", env = "WEIR_STATE_DIR")]
+    state_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Output {
+    Json,
+    Yaml,
+    Wide,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+pub(super) fn run(arguments: DeadArgs) -> Result<(), Box<dyn Error>> {
+    match arguments.order {
+        Order::List { handler, output, place } => {
+            let lines = place.open()?.list(handler.as_deref())?;
+            match output {
+                Some(Output::Json) => println!("{}", serde_json::to_string_pretty(&lines)?),
+                Some(Output::Yaml) => print!("{}", serde_saphyr::to_string(&lines)?),
+                None | Some(Output::Wide) => print!("{}", table(&lines, output.is_some(), now_ms())),
+            }
+        }
+        Order::Show { name, output, place } => {
+            let (handler, number) = named(&name)?;
+            let number =
+                number.ok_or_else(|| UsageError(format!("{name}: give HANDLER/NUMBER, as `list` names it")))?;
+            let letter: Value = place.open()?.show(&handler, number)?;
+            match output {
+                Format::Json => println!("{}", serde_json::to_string_pretty(&letter)?),
+                Format::Yaml => print!("{}", serde_saphyr::to_string(&letter)?),
+            }
+        }
+        Order::Retry(which) => carry_out(&which, "tried again once weir runs", Orders::retry)?,
+        Order::Drop(which) => carry_out(&which, "dropped", Orders::drop_letters)?,
+    }
+    Ok(())
+}
+
+pub(super) fn forget(arguments: ForgetArgs) -> Result<(), Box<dyn Error>> {
+    let mut orders = arguments.place.open()?;
+    orders.forget(&arguments.handler)?;
+    orders.close()?;
+    println!("{} is forgotten; when it runs, it begins anew with `initial`", arguments.handler);
+    Ok(())
+}
+
+impl PlaceArgs {
+    fn open(&self) -> Result<Orders, Box<dyn Error>> {
+        Ok(Orders::open(StateSettings::new(&self.state_dir))?)
+    }
+}
+
+type Carry = fn(&mut Orders, &str, Option<u64>) -> Result<usize, crate::app::OrderError>;
+
+fn carry_out(which: &WhichArgs, done: &str, carry: Carry) -> Result<(), Box<dyn Error>> {
+    let mut wanted = which.names.iter().map(|name| named(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut orders = which.place.open()?;
+    if which.all {
+        wanted = orders.handlers().into_iter().map(|handler| (handler, None)).collect();
+    }
+    // All names are looked at before anything is done.
+    for (handler, number) in &wanted {
+        match number {
+            Some(number) => drop(orders.show(handler, *number)?),
+            None => drop(orders.list(Some(handler))?),
+        }
+    }
+    let mut said = Vec::new();
+    for (handler, number) in &wanted {
+        // Named twice, it is gone the second time, as was asked.
+        let Ok(count) = carry(&mut orders, handler, *number) else { continue };
+        said.push(match number {
+            Some(number) => format!("{handler}/{number} is {done}"),
+            None => format!("{handler}: dead letters {done}: {count}"),
+        });
+    }
+    orders.close()?;
+    for line in said {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// `HANDLER` or `HANDLER/NUMBER`.
+fn named(text: &str) -> Result<(String, Option<u64>), UsageError> {
+    let Some((handler, number)) = text.split_once('/') else { return Ok((text.to_owned(), None)) };
+    let number = number.parse().map_err(|_| UsageError(format!("{text}: give HANDLER or HANDLER/NUMBER")))?;
+    Ok((handler.to_owned(), Some(number)))
+}
+
+/// As kubectl prints tables: columns as wide as their widest cell, three spaces between.
+fn table(lines: &[LetterLine], wide: bool, now_ms: u64) -> String {
+    if lines.is_empty() {
+        return "no dead letters\n".to_owned();
+    }
+    let head = ["NAME", "WATCH", "OBJECT", "CHANGE", "ATTEMPTS", "AGE", "ERROR"].map(str::to_owned);
+    let row = |line: &LetterLine| {
+        // What a guest said may hold anything; a table has one line a letter and no control characters.
+        let error = line.error.chars().map(|it| if it.is_control() { ' ' } else { it });
+        let error: String = if wide { error.collect() } else { error.take(ERROR_WIDTH).collect() };
+        let age = age(now_ms.saturating_sub(line.at_ms) / 1000);
+        let attempts = line.attempts.to_string();
+        [line.name.clone(), line.watch.clone(), line.object.clone(), line.change.to_owned(), attempts, age, error]
+    };
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        for (at, cell) in row.iter().enumerate() {
+            let width = rows.iter().map(|it| it[at].chars().count()).max().unwrap_or(0);
+            if at + 1 < row.len() { out.push_str(&format!("{cell:width$}   ")) } else { out.push_str(cell) }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_one_line_a_letter_whatever_the_guest_said() {
+        let letter = LetterLine {
+            name: "node-images/17".to_owned(),
+            watch: "nodes".to_owned(),
+            object: "a".to_owned(),
+            change: "updated",
+            attempts: 6,
+            at_ms: 1_000,
+            error: format!("no\n\u{1b}[31m{}", "x".repeat(100)),
+        };
+        let text = table(std::slice::from_ref(&letter), false, 181_000);
+        assert_eq!(text.lines().next().unwrap(), "NAME             WATCH   OBJECT   CHANGE    ATTEMPTS   AGE   ERROR");
+        assert!(
+            text.lines()
+                .nth(1)
+                .unwrap()
+                .starts_with("node-images/17   nodes   a        updated   6          3m    no ")
+        );
+        assert!(text.lines().count() == 2 && !text.contains('\u{1b}') && !text.contains(&"x".repeat(60)), "{text}");
+        assert!(table(&[letter], true, 0).contains(&"x".repeat(100)));
+    }
+
+    #[test]
+    fn a_letters_name_is_the_handler_and_a_number() {
+        assert_eq!(named("a").unwrap(), ("a".to_owned(), None));
+        assert_eq!(named("a/17").unwrap(), ("a".to_owned(), Some(17)));
+        assert!(named("a/b").is_err() && named("a/1/2").is_err());
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
     },
     handler::directory,
     kinds::Kinds,
-    ops::admin::{self, Admin},
+    ops::admin::{self, Admin, socket::Socket},
     queue::QueueMetrics,
     runtime::{Engine, EngineError, EngineSettings},
     watch::{Informers, WatchMetrics, WatchSettings},
@@ -29,9 +29,14 @@ pub use call::{Call, Called};
 use handlers::Handlers;
 use kube::Client;
 use metrics::LoadMetrics;
-pub use orders::{LetterLine, OrderError, Orders};
+pub use orders::{LetterLine, Order, OrderError, Orders};
 use prometheus_client::registry::Registry;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -55,6 +60,8 @@ pub struct Settings {
     pub cache_dir: Option<PathBuf>,
     /// Where ledgers and dead letters are kept. None: in memory, and a restart begins with `initial`.
     pub state: Option<StateSettings>,
+    /// What gives orders at the admin port. None: orders are taken only on the socket in the state directory.
+    pub admin_token: Option<String>,
     /// Grant every handler what it wants: `weir dev`.
     pub grant_wishes: bool,
     /// Which process reports Events: the pod's name, or the host's.
@@ -138,7 +145,7 @@ impl App {
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         if !admin::is_private(&address) {
-            tracing::warn!(%address, "the admin port can be reached from other machines; it tells, but takes no orders");
+            tracing::warn!(%address, "the admin port can be reached from other machines; it tells whoever asks, and takes orders only with a token");
         }
         let engine =
             Engine::new(EngineSettings { cache_dir: settings.cache_dir.clone(), ..EngineSettings::default() })?;
@@ -170,10 +177,18 @@ impl App {
             stop: stop.clone(),
             settings: settings.clone(),
         }));
-        let admin = Admin::new(registry, {
+        let report = {
             let (handlers, cluster, began) = (handlers.clone(), cluster.clone(), Instant::now());
             move || status::report(&handlers, &cluster, began)
-        });
+        };
+        let order = {
+            let handlers = handlers.clone();
+            move |body: &[u8]| orders::carry_out(&handlers, body)
+        };
+        let admin = Admin::new(registry, report, order, settings.admin_token.as_deref());
+        if let Some(state) = &settings.state {
+            listen_in(&state.dir, &admin, &tasks, &silence);
+        }
         tasks.spawn(serve(admin.clone(), listener, silence.clone()));
         tracing::info!(%address, plugins = %settings.plugins.display(), cluster, "weir runs");
         let snapshots = directory::watch(&settings.plugins, directory::Limits::default(), &tasks, stop.clone()).await;
@@ -214,6 +229,25 @@ impl Drop for App {
         self.stop.cancel();
         self.handlers.remove_all();
         self.silence.cancel();
+    }
+}
+
+/// Takes orders on a socket in the state directory. Without it weir runs as well.
+fn listen_in(dir: &Path, admin: &Admin, tasks: &TaskTracker, silence: &CancellationToken) {
+    match Socket::bind(dir) {
+        Ok(socket) => {
+            tracing::info!(socket = %socket.path().display(), "orders are taken here: weir dead, weir forget");
+            let (admin, silence) = (admin.clone(), silence.clone());
+            tasks.spawn(async move {
+                if let Err(error) = socket.serve(admin, silence).await {
+                    tracing::error!(%error, "the socket failed");
+                }
+            });
+        }
+        Err(error) => tracing::warn!(
+            dir = %dir.display(),
+            "no socket for orders can be made in the state directory: {error}; use a shorter path, or --admin-token-file and the admin port"
+        ),
     }
 }
 

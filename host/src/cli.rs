@@ -4,6 +4,7 @@
 //! choice of cluster) and nowhere else.
 
 mod allow;
+mod ask;
 mod call;
 mod check;
 mod dead;
@@ -17,7 +18,14 @@ use crate::ops::{
     logs::{self, LogFormat},
 };
 use clap::{Args, Parser, Subcommand};
-use std::{error::Error, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Where the admin port listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:9943";
@@ -95,6 +103,9 @@ struct HostArgs {
     /// Where /livez, /readyz, /metrics and /status answer; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = DEFAULT_LISTEN)]
     listen: SocketAddr,
+    /// A file with the token that gives orders (`weir dead`, `weir forget`) at that address; without it they are taken only on the socket in the state directory
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// Calls at once per handler, for handlers whose manifest does not say
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -177,6 +188,25 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         next = source.source();
     }
     text
+}
+
+/// The token in a file: one line that only its owner may read.
+fn token(file: &Path) -> Result<String, UsageError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |what: &dyn std::fmt::Display| UsageError(format!("the token file {}: {what}", file.display()));
+    let mode = std::fs::metadata(file).map_err(|error| wrong(&error))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(wrong(&format!("others may read it (mode {:o}); run chmod 600 on it", mode & 0o777)));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let token = text.trim();
+    if token.len() < crate::ops::admin::MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong(&format!(
+            "it holds no token; give one line of at least {} printable characters",
+            crate::ops::admin::MIN_TOKEN
+        )));
+    }
+    Ok(token.to_owned())
 }
 
 /// What Events name as their reporter: in a pod, the host's name is the pod's.

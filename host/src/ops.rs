@@ -2,7 +2,7 @@
 //!
 //! Promises: `/livez` says only that the process turns, never anything about the cluster; `/readyz` turns good once and stays
 //! so until shutdown begins; `/status` and `/metrics` carry no object content; the admin port listens on loopback unless
-//! told otherwise, and takes no orders.
+//! told otherwise, and takes orders only from whoever may use the socket or has the token.
 
 pub mod admin;
 pub mod cluster;

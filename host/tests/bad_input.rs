@@ -228,6 +228,7 @@ async fn shows(api: &DevApi, description: &str, part: &str) {
         grace: Duration::from_secs(5),
         cache_dir: None,
         state: None,
+        admin_token: None,
         grant_wishes: false,
         instance: "test".into(),
     };

@@ -166,6 +166,7 @@ impl World {
             grace: Duration::from_secs(10),
             cache_dir: None,
             state: self.state.as_ref().map(|dir| StateSettings::new(dir.path())),
+            admin_token: None,
             grant_wishes: false,
             instance: "weir-test".to_owned(),
         };

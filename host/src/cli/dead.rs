@@ -1,13 +1,17 @@
-//! `weir dead list|show|retry|drop` and `weir forget`: orders about what was given up and what is remembered, on a state directory.
+//! `weir dead list|show|retry|drop` and `weir forget`: orders about what was given up and what is remembered, to a running weir or on its state directory.
 //!
 //! Promises: each order is carried out whole or, if a name is wrong, not at all; what is printed says what was done.
 
-use super::UsageError;
-use crate::app::{LetterLine, Orders, StateSettings};
+use super::{DEFAULT_LISTEN, UsageError, ask::At};
+use crate::{
+    app::{LetterLine, Order as Wanted, Orders, StateSettings},
+    ops::admin::socket::SOCKET,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::{
     error::Error,
+    net::SocketAddr,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -72,9 +76,23 @@ struct WhichArgs {
 
 #[derive(Debug, Args)]
 struct PlaceArgs {
-    /// The state directory; no weir may be running on it
+    /// The state directory: the weir that runs on it is asked, or, if none does, the directory itself
     #[arg(long, value_name = "DIR", env = "WEIR_STATE_DIR")]
-    state_dir: PathBuf,
+    state_dir: Option<PathBuf>,
+    /// The admin port of the weir to ask instead; takes --token-file
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "state_dir")]
+    address: Option<SocketAddr>,
+    /// A file with the token that it was given with --admin-token-file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Who is asked.
+enum Desk {
+    /// A running weir.
+    Running { runtime: tokio::runtime::Runtime, at: At, token: Option<String> },
+    /// A directory that none runs on.
+    Here(Orders),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -93,7 +111,7 @@ enum Format {
 pub(super) fn run(arguments: DeadArgs) -> Result<(), Box<dyn Error>> {
     match arguments.order {
         Order::List { handler, output, place } => {
-            let lines = place.open()?.list(handler.as_deref())?;
+            let lines: Vec<LetterLine> = serde_json::from_value(place.open()?.ask(&Wanted::List { handler })?)?;
             match output {
                 Some(Output::Json) => println!("{}", serde_json::to_string_pretty(&lines)?),
                 Some(Output::Yaml) => print!("{}", serde_saphyr::to_string(&lines)?),
@@ -104,57 +122,105 @@ pub(super) fn run(arguments: DeadArgs) -> Result<(), Box<dyn Error>> {
             let (handler, number) = named(&name)?;
             let number =
                 number.ok_or_else(|| UsageError(format!("{name}: give HANDLER/NUMBER, as `list` names it")))?;
-            let letter: Value = place.open()?.show(&handler, number)?;
+            let letter = place.open()?.ask(&Wanted::Show { handler, number })?;
             match output {
                 Format::Json => println!("{}", serde_json::to_string_pretty(&letter)?),
                 Format::Yaml => print!("{}", serde_saphyr::to_string(&letter)?),
             }
         }
-        Order::Retry(which) => carry_out(&which, "tried again once weir runs", Orders::retry)?,
-        Order::Drop(which) => carry_out(&which, "dropped", Orders::drop_letters)?,
+        Order::Retry(which) => carry_out(&which, "tried again", |handler, number| Wanted::Retry { handler, number })?,
+        Order::Drop(which) => carry_out(&which, "dropped", |handler, number| Wanted::Drop { handler, number })?,
     }
     Ok(())
 }
 
 pub(super) fn forget(arguments: ForgetArgs) -> Result<(), Box<dyn Error>> {
-    let mut orders = arguments.place.open()?;
-    orders.forget(&arguments.handler)?;
-    orders.close()?;
-    println!("{} is forgotten; when it runs, it begins anew with `initial`", arguments.handler);
+    let mut desk = arguments.place.open()?;
+    desk.ask(&Wanted::Forget { handler: arguments.handler.clone() })?;
+    let when = desk.when();
+    desk.close()?;
+    println!("{} is forgotten{when}: it begins anew with `initial`", arguments.handler);
     Ok(())
 }
 
 impl PlaceArgs {
-    fn open(&self) -> Result<Orders, Box<dyn Error>> {
-        Ok(Orders::open(StateSettings::new(&self.state_dir))?)
+    fn open(&self) -> Result<Desk, Box<dyn Error>> {
+        let token = self.token_file.as_deref().map(super::token).transpose()?;
+        let running = |at, token| Ok(Desk::Running { runtime: super::runtime()?, at, token });
+        let Some(dir) = &self.state_dir else {
+            let default = || DEFAULT_LISTEN.parse().map_err(|_| "the default address is none");
+            return running(At::Tcp(self.address.map_or_else(default, Ok)?), token);
+        };
+        let socket = dir.join(SOCKET);
+        if At::is_answered(&socket) {
+            return running(At::Unix(socket), token);
+        }
+        Ok(Desk::Here(Orders::open(StateSettings::new(dir))?))
     }
 }
 
-type Carry = fn(&mut Orders, &str, Option<u64>) -> Result<usize, crate::app::OrderError>;
+impl Desk {
+    fn ask(&mut self, order: &Wanted) -> Result<Value, Box<dyn Error>> {
+        let (runtime, at, token) = match self {
+            Desk::Here(orders) => return Ok(orders.carry_out(order)?),
+            Desk::Running { runtime, at, token } => (runtime, at, token),
+        };
+        let body = serde_json::to_vec(order)?;
+        let (code, answer) = runtime.block_on(at.ask("POST", "/orders", token.as_deref(), body))?;
+        let answer: Value = serde_json::from_slice(&answer)
+            .map_err(|error| format!("{at} is not weir's admin port: it answered {code}, and no JSON ({error})"))?;
+        if code.is_success() {
+            return Ok(answer);
+        }
+        Err(answer["error"].as_str().map_or_else(|| format!("{at} answered {code}"), str::to_owned).into())
+    }
 
-fn carry_out(which: &WhichArgs, done: &str, carry: Carry) -> Result<(), Box<dyn Error>> {
+    /// When what was ordered is done, in words to append.
+    fn when(&self) -> &'static str {
+        match self {
+            Desk::Running { .. } => "",
+            Desk::Here(_) => " when weir runs next",
+        }
+    }
+
+    fn close(self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Desk::Running { .. } => Ok(()),
+            Desk::Here(orders) => Ok(orders.close()?),
+        }
+    }
+}
+
+fn carry_out(
+    which: &WhichArgs,
+    done: &str,
+    order: impl Fn(String, Option<u64>) -> Wanted,
+) -> Result<(), Box<dyn Error>> {
     let mut wanted = which.names.iter().map(|name| named(name)).collect::<Result<Vec<_>, _>>()?;
-    let mut orders = which.place.open()?;
+    let mut desk = which.place.open()?;
     if which.all {
-        wanted = orders.handlers().into_iter().map(|handler| (handler, None)).collect();
+        let handlers: Vec<String> = serde_json::from_value(desk.ask(&Wanted::Handlers {})?)?;
+        wanted = handlers.into_iter().map(|handler| (handler, None)).collect();
     }
     // All names are looked at before anything is done.
     for (handler, number) in &wanted {
-        match number {
-            Some(number) => drop(orders.show(handler, *number)?),
-            None => drop(orders.list(Some(handler))?),
-        }
+        let handler = handler.clone();
+        desk.ask(&match number {
+            Some(number) => Wanted::Show { handler, number: *number },
+            None => Wanted::List { handler: Some(handler) },
+        })?;
     }
     let mut said = Vec::new();
+    let when = desk.when();
     for (handler, number) in &wanted {
         // Named twice, it is gone the second time, as was asked.
-        let Ok(count) = carry(&mut orders, handler, *number) else { continue };
+        let Ok(count) = desk.ask(&order(handler.clone(), *number)) else { continue };
         said.push(match number {
-            Some(number) => format!("{handler}/{number} is {done}"),
-            None => format!("{handler}: dead letters {done}: {count}"),
+            Some(number) => format!("{handler}/{number} is {done}{when}"),
+            None => format!("{handler}: {count} dead letters {done}{when}"),
         });
     }
-    orders.close()?;
+    desk.close()?;
     for line in said {
         println!("{line}");
     }
@@ -180,7 +246,7 @@ fn table(lines: &[LetterLine], wide: bool, now_ms: u64) -> String {
         let error: String = if wide { error.collect() } else { error.take(ERROR_WIDTH).collect() };
         let age = age(now_ms.saturating_sub(line.at_ms) / 1000);
         let attempts = line.attempts.to_string();
-        [line.name.clone(), line.watch.clone(), line.object.clone(), line.change.to_owned(), attempts, age, error]
+        [line.name.clone(), line.watch.clone(), line.object.clone(), line.change.clone(), attempts, age, error]
     };
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(lines.iter().map(row)).collect();
     let mut out = String::new();
@@ -218,7 +284,7 @@ mod tests {
             name: "node-images/17".to_owned(),
             watch: "nodes".to_owned(),
             object: "a".to_owned(),
-            change: "updated",
+            change: "updated".to_owned(),
             attempts: 6,
             at_ms: 1_000,
             error: format!("no\n\u{1b}[31m{}", "x".repeat(100)),

@@ -93,6 +93,7 @@ impl HostArgs {
             grace: self.grace,
             cache_dir: self.cache_dir.clone(),
             state: self.state.settings()?,
+            admin_token: self.admin_token_file.as_deref().map(super::token).transpose()?,
             grant_wishes,
             instance: super::instance(),
         })

@@ -1,17 +1,9 @@
 //! `weir status`: what a running weir tells at its admin port.
 
-use super::{DEFAULT_LISTEN, UsageError};
+use super::{DEFAULT_LISTEN, UsageError, ask::At};
 use clap::{Args, ValueEnum};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use std::{error::Error, net::SocketAddr, time::Duration};
-
-/// How long the other side may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Bytes of an answer that are read at most.
-const MAX_ANSWER: usize = 64 << 20;
+use std::{error::Error, net::SocketAddr};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -32,11 +24,10 @@ enum Output {
 
 pub(super) fn run(arguments: StatusArgs) -> Result<(), Box<dyn Error>> {
     let address = arguments.address;
-    let body = super::runtime()?.block_on(async {
-        tokio::time::timeout(PATIENCE, fetch(address))
-            .await
-            .map_err(|_| format!("asking {address}: no answer within {} s", PATIENCE.as_secs()))?
-    })?;
+    let (code, body) = super::runtime()?.block_on(At::Tcp(address).ask("GET", "/status", None, Vec::new()))?;
+    if !code.is_success() {
+        return Err(format!("asking {address}: it answered {code}").into());
+    }
     let status: Value = serde_json::from_slice(&body)
         .map_err(|error| UsageError(format!("{address} is not weir's admin port: its /status is no JSON ({error})")))?;
     match arguments.output {
@@ -45,32 +36,6 @@ pub(super) fn run(arguments: StatusArgs) -> Result<(), Box<dyn Error>> {
         Output::Text => print!("{}", text(&status)),
     }
     Ok(())
-}
-
-async fn fetch(address: SocketAddr) -> Result<bytes::Bytes, Box<dyn Error>> {
-    let stream = tokio::net::TcpStream::connect(address)
-        .await
-        .map_err(|error| format!("asking {address}: {error}; is weir running, and is this its --listen address?"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = http::Request::get("/status")
-        .header(http::header::HOST, address.to_string())
-        .body(Empty::<bytes::Bytes>::new())?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        if !response.status().is_success() {
-            return Err(format!("asking {address}: it answered {}", response.status()).into());
-        }
-        let body = Limited::new(response.into_body(), MAX_ANSWER)
-            .collect()
-            .await
-            .map_err(|error| format!("reading the answer of {address}: {error}"))?;
-        Ok::<_, Box<dyn Error>>(body.to_bytes())
-    };
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = connection => { ended?; answer.await }
-    }
 }
 
 /// The status for people: one block a handler, one line a fact, whatever the facts are.
@@ -136,7 +101,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = fetch(address).await.unwrap_err().to_string();
+        let error = At::Tcp(address).ask("GET", "/status", None, Vec::new()).await.unwrap_err().to_string();
         assert!(error.contains("is weir running"), "{error}");
     }
 }

@@ -1,16 +1,21 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, and a page for people.
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, and a page for people; and `/orders`, for whoever may give some.
 //!
-//! It only tells; nothing sent to it changes anything. Bounds: requests carry no body worth reading
-//! ([`MAX_BODY`]), and [`MAX_CONCURRENT`] of them are answered at once; more are told to come back.
+//! Promises: what only tells needs nothing, and shows no object's content; an order is taken only on the unix socket (`socket`), whose file says who may, or with
+//! the token, and never from a web page. Bounds: a body has at most [`MAX_BODY`], and [`MAX_CONCURRENT`] requests are answered at once; more are told to come
+//! back.
+
+pub mod socket;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
+use bytes::Bytes;
 use prometheus_client::registry::Registry;
+use sha2::{Digest, Sha256};
 use std::{
     fmt::Write as _,
     io,
@@ -32,6 +37,16 @@ pub const MAX_CONCURRENT: usize = 16;
 /// The content type of the OpenMetrics text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The shortest token that is taken, in bytes.
+pub const MIN_TOKEN: usize = 16;
+
+/// An order's answer, or why there is none: a status code and what to say.
+pub type Answer = Result<serde_json::Value, (u16, String)>;
+
+/// Whether whoever connects may give orders without a token: the socket's file was that.
+#[derive(Clone, Copy)]
+struct Trusted(bool);
+
 /// What the admin port tells. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
@@ -43,17 +58,28 @@ struct Shared {
     /// Locked while metrics are encoded; registration ends before the port opens.
     registry: Mutex<Registry>,
     status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// Carries out what a body says.
+    orders: Box<dyn Fn(&[u8]) -> Answer + Send + Sync>,
+    /// SHA-256 of what gives orders over TCP; none: nothing does.
+    token: Option<[u8; 32]>,
     places: Semaphore,
 }
 
 impl Admin {
-    /// Tells `registry` and what `status` answers. Not ready yet.
-    pub fn new(registry: Registry, status: impl Fn() -> serde_json::Value + Send + Sync + 'static) -> Admin {
+    /// Tells `registry` and what `status` answers, and has `orders` carried out; over TCP only with `token`. Not ready yet.
+    pub fn new(
+        registry: Registry,
+        status: impl Fn() -> serde_json::Value + Send + Sync + 'static,
+        orders: impl Fn(&[u8]) -> Answer + Send + Sync + 'static,
+        token: Option<&str>,
+    ) -> Admin {
         Admin {
             shared: Arc::new(Shared {
                 ready: AtomicBool::new(false),
                 registry: Mutex::new(registry),
                 status: Box::new(status),
+                orders: Box::new(orders),
+                token: token.map(|token| Sha256::digest(token).into()),
                 places: Semaphore::new(MAX_CONCURRENT),
             }),
         }
@@ -88,18 +114,42 @@ impl Admin {
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop.cancelled_owned()).await
+        axum::serve(listener, self.router(Trusted(false))).with_graceful_shutdown(stop.cancelled_owned()).await
     }
 
-    fn router(self) -> Router {
+    fn router(self, trusted: Trusted) -> Router {
         Router::new()
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/status", get(status))
             .route("/", get(page))
+            .route("/orders", post(orders))
+            .layer(Extension(trusted))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(self)
+    }
+
+    /// Whether a request may give orders.
+    fn may_order(&self, Trusted(trusted): Trusted, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+        let refused = |words: &str| Err((StatusCode::FORBIDDEN, words.to_owned()));
+        if headers.contains_key(header::ORIGIN) {
+            return refused("orders are not taken from web pages");
+        }
+        if trusted {
+            return Ok(());
+        }
+        let Some(token) = &self.shared.token else {
+            return refused(
+                "orders are taken on the socket in the state directory (--state-dir), or here with a token; start weir with --admin-token-file FILE to have one",
+            );
+        };
+        let given = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok()?.strip_prefix("Bearer "));
+        // Of both a hash, so that how long it takes says nothing about the token.
+        if given.is_some_and(|given| Sha256::digest(given).as_slice() == token) {
+            return Ok(());
+        }
+        Err((StatusCode::UNAUTHORIZED, "the token is missing or wrong; give the one of --admin-token-file".to_owned()))
     }
 
     fn answer(&self, body: impl FnOnce() -> Response) -> Response {
@@ -129,6 +179,26 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 async fn status(State(admin): State<Admin>) -> Response {
     admin.answer(|| Json(admin.status()).into_response())
+}
+
+async fn orders(
+    State(admin): State<Admin>,
+    Extension(trusted): Extension<Trusted>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Err((code, words)) = admin.may_order(trusted, &headers) {
+        return refusal(code, &words);
+    }
+    // It may take locks of lanes and, for a forgotten handler, walk its ledger; still only moments.
+    admin.answer(|| match (admin.shared.orders)(&body) {
+        Ok(answer) => Json(answer).into_response(),
+        Err((code, words)) => refusal(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST), &words),
+    })
+}
+
+fn refusal(code: StatusCode, words: &str) -> Response {
+    (code, Json(serde_json::json!({ "error": words }))).into_response()
 }
 
 async fn page(State(admin): State<Admin>) -> Response {
@@ -189,12 +259,61 @@ mod tests {
     use tower::ServiceExt as _;
 
     fn admin() -> Admin {
-        Admin::new(Registry::default(), || serde_json::json!({ "handlers": [{ "name": "<b>" }] }))
+        with_token(None)
+    }
+
+    fn with_token(token: Option<&str>) -> Admin {
+        let status = || serde_json::json!({ "handlers": [{ "name": "<b>" }] });
+        let orders = |body: &[u8]| match body {
+            b"unknown" => Err((404, "there is none".to_owned())),
+            body => Ok(serde_json::json!(body.len())),
+        };
+        Admin::new(Registry::default(), status, orders, token)
+    }
+
+    /// Orders something, with these headers; the code and the words.
+    async fn order(admin: &Admin, trusted: bool, headers: &[(&str, &str)], body: &str) -> (StatusCode, String) {
+        let request = axum::http::Request::post("/orders");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(axum::body::Body::from(body.to_owned())).unwrap();
+        let response = admin.clone().router(Trusted(trusted)).oneshot(request).await.unwrap();
+        let code = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (code, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn orders_are_taken_on_the_socket_or_with_the_token_and_never_from_a_page() {
+        let (none, some) = (admin(), with_token(Some("0123456789abcdef")));
+        let right = ("authorization", "Bearer 0123456789abcdef");
+        assert_eq!(order(&none, true, &[], "12").await, (StatusCode::OK, "2".to_owned()));
+        for (admin, trusted, headers, code, words) in [
+            (&none, false, &[][..], 403, "--admin-token-file"),
+            (&none, false, &[right], 403, "--admin-token-file"),
+            (&some, false, &[], 401, "missing or wrong"),
+            (&some, false, &[("authorization", "Bearer 0123456789abcdee")], 401, "missing or wrong"),
+            (&some, false, &[("authorization", "0123456789abcdef")], 401, "missing or wrong"),
+            (&some, false, &[right], 200, "2"),
+            (&some, false, &[right, ("origin", "http://localhost")], 403, "web pages"),
+            (&none, true, &[("origin", "null")], 403, "web pages"),
+        ] {
+            let (got, said) = order(admin, trusted, headers, "12").await;
+            assert_eq!(got.as_u16(), code, "{headers:?}: {said}");
+            assert!(said.contains(words), "{headers:?}: {said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_carried_out_says_why_and_what_is_too_large_is_not_read() {
+        let (code, words) = order(&admin(), true, &[], "unknown").await;
+        assert_eq!((code, words.as_str()), (StatusCode::NOT_FOUND, r#"{"error":"there is none"}"#));
+        let large = "x".repeat(MAX_BODY + 1);
+        assert_eq!(order(&admin(), true, &[], &large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     async fn get_path(admin: &Admin, path: &str) -> (StatusCode, String) {
         let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
-        let response = admin.clone().router().oneshot(request).await.unwrap();
+        let response = admin.clone().router(Trusted(false)).oneshot(request).await.unwrap();
         let code = response.status();
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (code, String::from_utf8(body.to_vec()).unwrap())

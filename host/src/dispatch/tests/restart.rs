@@ -246,7 +246,7 @@ async fn what_a_narrower_watch_no_longer_covers_is_not_told_as_left_after_a_cras
 
 #[tokio::test]
 async fn what_is_ordered_of_a_directory_holds_when_weir_runs_and_a_wrong_name_changes_nothing() {
-    use crate::app::{OrderError, Orders, StateSettings};
+    use crate::app::{LetterLine, Order, OrderError, Orders, StateSettings};
     let (api, dir) = (DevApi::new(Options::default()), tempfile::tempdir().unwrap());
     let open_orders = || Orders::open(StateSettings::new(dir.path()));
     let rig = begin(&api, dir.path(), maps());
@@ -258,26 +258,32 @@ async fn what_is_ordered_of_a_directory_holds_when_weir_runs_and_a_wrong_name_ch
     rig.end().await;
 
     let mut orders = open_orders().unwrap();
-    let lines = orders.list(None).unwrap();
+    let order = |orders: &mut Orders, order| orders.carry_out(&order);
+    let handler = || "h".to_owned();
+    let lines = order(&mut orders, Order::List { handler: None }).unwrap();
+    let lines: Vec<LetterLine> = serde_json::from_value(lines).unwrap();
     let about = |name: &str| {
         let line = lines.iter().find(|line| line.object.ends_with(name)).unwrap();
         line.name.strip_prefix("h/").unwrap().parse::<u64>().unwrap()
     };
     let (a, b) = (about("a"), about("b"));
-    assert_eq!((lines.len(), lines[0].attempts, lines[0].change), (2, 1, "initial"));
-    let shown = orders.show("h", a).unwrap();
+    assert_eq!((lines.len(), lines[0].attempts, lines[0].change.as_str()), (2, 1, "initial"));
+    let shown = order(&mut orders, Order::Show { handler: handler(), number: a }).unwrap();
     assert_eq!((&shown["attempts"], &shown["event"]["key"]["name"]), (&1.into(), &"a".into()));
     // What the rig's script says of every failure.
     assert_eq!(
         (&shown["error"], &shown["stderr"], &shown["digest"]),
         (&"scripted".into(), &"trace".into(), &"digest 1".into())
     );
-    let unknown = orders.retry("other", None).unwrap_err().to_string();
+    let unknown =
+        order(&mut orders, Order::Retry { handler: "other".to_owned(), number: None }).unwrap_err().to_string();
     assert_eq!(unknown, "nothing is known of a handler `other`; there is h");
-    let error = orders.drop_letters("h", Some(99)).unwrap_err().to_string();
+    let error = order(&mut orders, Order::Drop { handler: handler(), number: Some(99) }).unwrap_err().to_string();
     assert!(error.contains("no dead letter 99; it has "), "{error}");
-    assert_eq!(orders.list(Some("h")).unwrap().len(), 2);
-    assert_eq!((orders.drop_letters("h", Some(b)).unwrap(), orders.retry("h", Some(a)).unwrap()), (1, 1));
+    let left = order(&mut orders, Order::List { handler: Some(handler()) }).unwrap();
+    assert_eq!(left.as_array().map(Vec::len), Some(2));
+    assert_eq!(order(&mut orders, Order::Drop { handler: handler(), number: Some(b) }).unwrap(), 1);
+    assert_eq!(order(&mut orders, Order::Retry { handler: handler(), number: Some(a) }).unwrap(), 1);
     orders.close().unwrap();
 
     let rig = begin(&api, dir.path(), maps());
@@ -285,8 +291,8 @@ async fn what_is_ordered_of_a_directory_holds_when_weir_runs_and_a_wrong_name_ch
     assert_eq!(rig.lane.letters(), []);
     rig.end().await;
     let mut orders = open_orders().unwrap();
-    orders.forget("h").unwrap();
-    assert!(orders.forget("h").is_err());
+    order(&mut orders, Order::Forget { handler: handler() }).unwrap();
+    assert!(order(&mut orders, Order::Forget { handler: handler() }).is_err());
     orders.close().unwrap();
     let rig = begin(&api, dir.path(), maps());
     expect(&rig, &["initial a 1", "initial b 1"]).await;

@@ -12,10 +12,13 @@ use std::{
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::process::{Child, Command};
-use weir_tests::world::{component, manifest, plain_client};
+use weir_tests::{
+    program::program,
+    world::{component, manifest, plain_client},
+};
 
 /// How long weir may take to end in order.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,7 +66,7 @@ impl Program {
             "--log=warn,weir=info,weir::dispatch=debug".to_owned(),
         ];
         all.extend_from_slice(flags);
-        Program { binary: binary(), flags: all, scratch: scratch.to_owned(), plugins, state, logs, starts: 0 }
+        Program { binary: program(), flags: all, scratch: scratch.to_owned(), plugins, state, logs, starts: 0 }
     }
 
     /// Gives one of the handlers another manifest, which says the same but how many calls there may be at once: it is reloaded.
@@ -186,26 +189,4 @@ fn put(plugins: &Path, file: &str, bytes: &[u8]) {
     let fresh = plugins.join(format!(".{file}.new"));
     std::fs::write(&fresh, bytes).unwrap();
     std::fs::rename(fresh, plugins.join(file)).unwrap();
-}
-
-/// The program beside this test.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("weir");
-    let build = "run `cargo build --workspace --all-targets`";
-    let built = binary.metadata().and_then(|file| file.modified());
-    let built = built.unwrap_or_else(|error| panic!("{}: {error}; {build}", binary.display()));
-    let changed = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src"));
-    assert!(built >= changed, "{} is older than its sources; {build}", binary.display());
-    binary
-}
-
-/// When the last file under a directory was changed.
-fn newest(directory: &Path) -> SystemTime {
-    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let times = entries.map(|entry| {
-        let data = entry.metadata().unwrap();
-        if data.is_dir() { newest(&entry.path()) } else { data.modified().unwrap() }
-    });
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }

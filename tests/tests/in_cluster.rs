@@ -18,6 +18,7 @@ use std::{
 };
 use weir_tests::{
     genuine::Genuine,
+    program::program,
     world::{component, guests, plugin_manifest},
 };
 
@@ -51,14 +52,6 @@ fn has(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success())
 }
 
-/// The program, beside the test; building the tests builds it.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let file = test.parent().unwrap().parent().unwrap().join("weir");
-    assert!(file.is_file(), "{} is not there; `cargo build --workspace` builds it", file.display());
-    file
-}
-
 /// Starts weir with the account's directory where a pod has it.
 #[expect(clippy::disallowed_methods, reason = "what the shell needs to find its programs")]
 fn start(account: &Path, plugins: &Path, port: u16, log: &Path) -> Pod {
@@ -68,7 +61,7 @@ fn start(account: &Path, plugins: &Path, port: u16, log: &Path) -> Pod {
     command
         .args(["--mount", "--kill-child", "sh", "-c", script, "sh"])
         .arg(account)
-        .arg(binary())
+        .arg(program())
         .args(["run", "--listen", "127.0.0.1:0", "--plugins"])
         .arg(plugins)
         .env_clear()
@@ -166,11 +159,11 @@ fn the_program_starts_as_nobody_in_a_root_that_has_nothing_but_its_libraries() {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(from, to).unwrap();
     };
-    let linked = Command::new("ldd").arg(binary()).output().unwrap();
+    let linked = Command::new("ldd").arg(program()).output().unwrap();
     for file in String::from_utf8_lossy(&linked.stdout).split_whitespace().filter(|word| word.starts_with('/')) {
         copy(Path::new(file), file);
     }
-    copy(&binary(), "/usr/local/bin/weir");
+    copy(&program(), "/usr/local/bin/weir");
     copy(&guests().unwrap().join("first-handler.wasm"), "/plugins/first-handler.wasm");
     assert!(has("chmod", &["-R", "a=rX", root.path().to_str().unwrap()]));
     let inside = |arguments: &[&str]| {

@@ -43,6 +43,9 @@ pub const MIN_TOKEN: usize = 16;
 /// An order's answer, or why there is none: a status code and what to say.
 pub type Answer = Result<serde_json::Value, (u16, String)>;
 
+/// Carries out what the body of an order says.
+type Desk = Box<dyn Fn(&[u8]) -> Answer + Send + Sync>;
+
 /// Whether whoever connects may give orders without a token: the socket's file was that.
 #[derive(Clone, Copy)]
 struct Trusted(bool);
@@ -58,8 +61,7 @@ struct Shared {
     /// Locked while metrics are encoded; registration ends before the port opens.
     registry: Mutex<Registry>,
     status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// Carries out what a body says.
-    orders: Box<dyn Fn(&[u8]) -> Answer + Send + Sync>,
+    orders: Desk,
     /// SHA-256 of what gives orders over TCP; none: nothing does.
     token: Option<[u8; 32]>,
     places: Semaphore,

@@ -50,7 +50,8 @@ struct Format {
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
 
-/// Makes the directory if need be, and takes it.
+/// Makes the directory if need be, and takes it. Blocks.
+#[expect(clippy::disallowed_methods, reason = "a directory is opened on a thread that may block")]
 pub(super) fn claim(dir: &Path) -> Result<Lock, OpenError> {
     let failed = |source| OpenError::Directory { dir: dir.to_owned(), source };
     make_private(dir).map_err(failed)?;

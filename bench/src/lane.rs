@@ -5,8 +5,9 @@ use prometheus_client::registry::Registry;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir::{
     action::{ActionMetrics, Executor, ExecutorDeps},

@@ -60,7 +60,8 @@ fn describing(text: &str) -> Guest {
 #[test]
 fn orders_that_name_nothing_are_refused() {
     let dir = desk();
-    refused(dir.path(), &["dead", "list"], 2, &["--state-dir <DIR>"]);
+    refused(dir.path(), &["dead", "list", "--address", "127.0.0.1:1"], 1, &["127.0.0.1:1", "is weir running"]);
+    refused(dir.path(), &["dead", "list", "--address", "127.0.0.1:1", "--state-dir", "s"], 2, &["cannot be used with"]);
     refused(dir.path(), &["dead", "retry", "--state-dir", "s"], 2, &["HANDLER[/NUMBER]"]);
     refused(dir.path(), &["dead", "drop", "a/1", "--all", "--state-dir", "s"], 2, &["cannot be used with"]);
     refused(dir.path(), &["dead", "drop", "a/b", "--state-dir", "s"], 2, &["a/b: give HANDLER or HANDLER/NUMBER"]);
@@ -69,6 +70,24 @@ fn orders_that_name_nothing_are_refused() {
     assert!(!dir.path().join("s").exists(), "looking makes nothing");
     std::fs::create_dir(dir.path().join("s")).unwrap();
     refused(dir.path(), &["forget", "a", "--state-dir", "s"], 1, &["nothing is known of a handler `a`; there is none"]);
+}
+
+#[test]
+fn a_token_that_is_none_or_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = desk();
+    let line = ["run", "--plugins", "plugins", "--server", NOBODY, "--admin-token-file", "token"];
+    refused(dir.path(), &line, 2, &["the token file token", "No such file"]);
+    let write = |text: &str, mode: u32| {
+        fs::write(dir.path().join("token"), text).unwrap();
+        fs::set_permissions(dir.path().join("token"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("0123456789abcdef", 0o644);
+    refused(dir.path(), &line, 2, &["others may read it (mode 644); run chmod 600"]);
+    for text in ["", "short", "0123456789 abcdef"] {
+        write(text, 0o600);
+        refused(dir.path(), &line, 2, &["it holds no token", "16 printable"]);
+    }
 }
 
 #[test]

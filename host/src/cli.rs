@@ -5,6 +5,7 @@
 
 mod allow;
 mod ask;
+mod build;
 mod call;
 mod check;
 mod dead;
@@ -44,6 +45,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run the handlers in a directory on an embedded Kubernetes API, granting what they want
     Dev(dev::DevArgs),
+    /// Build a handler from a folder of source, with its language's own tools
+    Build(build::BuildArgs),
     /// Check a component, with the manifest beside it, and show what it is
     Check(check::CheckArgs),
     /// Call a component once with objects from files, and show what it answers
@@ -158,6 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Build(arguments) => build::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Allow(arguments) => allow::run(arguments),

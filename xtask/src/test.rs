@@ -5,7 +5,7 @@ use crate::{
     guests, place,
     stage::{self, Done, Failed, Stages},
 };
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 /// Runs everything.
 pub(crate) fn test(stages: &mut Stages) -> Done {
@@ -28,8 +28,25 @@ pub(crate) fn test(stages: &mut Stages) -> Done {
         tests.env("CARGO_TARGET_DIR", place::target().join("plugins"));
         stage::run(&mut tests, "see the failures above")
     })?;
+    stages.run("tests of the kit for Go", || go_tests(&root))?;
     if let Server::Missing(why) = server {
         eprintln!("\nSKIPPED: the genuine API suite did not run: {why}\n");
+    }
+    Ok(())
+}
+
+/// The kit's own tests, and those of what is written with it.
+fn go_tests(root: &Path) -> Done {
+    if Command::new("go").arg("version").output().is_err() {
+        eprintln!("SKIPPED: there is no Go; install Go 1.25 or newer from https://go.dev/dl");
+        return Ok(());
+    }
+    for folder in ["sdk/go", "tests/handlers/cases-go"] {
+        for command in ["vet", "test"] {
+            let mut go = Command::new("go");
+            go.current_dir(root.join(folder)).args([command, "./..."]).env("GOWORK", "off").env("GOFLAGS", "-mod=mod");
+            stage::run(&mut go, "see the failures above")?;
+        }
     }
     Ok(())
 }

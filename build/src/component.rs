@@ -1,13 +1,19 @@
 //! From what the compiler left to a component that weir would load.
 //!
-//! A core module becomes a component (the bindings left the contract in it); a component stays as it is. Either is then held to
-//! the contract. In process and in milliseconds: no other program is needed.
+//! A core module becomes a component; a component stays as it is. Either is then held to the contract. In process and in
+//! milliseconds: no other program is needed. A module that does not say which contract it is for (Go's) is for this one, and one
+//! that asks for WASI preview 1 (Go's and C's) is given `preview1.wat`, which imports nothing.
 
+use crate::contract;
 use std::path::PathBuf;
-use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, embed_component_metadata};
 
 /// What every handler exports.
 const EXPORT: &str = "weir:api/handler@0.1.0";
+/// What a module calls WASI preview 1, and what answers it.
+const PREVIEW1: (&str, &str) = ("wasi_snapshot_preview1", include_str!("preview1.wat"));
+/// How the section begins in which bindings leave the contract.
+const CONTRACT_SECTION: &[u8] = b"component-type";
 /// What weir offers: the contract's imports, and WASI with nothing granted.
 const OFFERED: [&str; 2] = ["weir:api/", "wasi:"];
 
@@ -15,7 +21,7 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why something is no component for weir.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ComponentError {
+pub enum ComponentError {
     /// The module does not fit the contract it carries.
     #[error("cannot make a component of the module")]
     Encode(#[source] Source),
@@ -23,7 +29,7 @@ pub(crate) enum ComponentError {
     #[error("cannot read its imports and exports")]
     Decode(#[source] Source),
     /// A WIT package instead of a component, or a component without the export.
-    #[error("it does not export {EXPORT}; does its crate call weir_sdk::export!?")]
+    #[error("it does not export {EXPORT}; does its source say what the handler is (in Rust `weir_sdk::export!`)?")]
     NoHandler,
     /// Needs something weir does not offer.
     #[error("it imports {0}, which weir does not offer")]
@@ -37,11 +43,9 @@ pub(crate) enum ComponentError {
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// Makes a component of what the compiler left, and checks it.
-pub(super) fn finish(compiled: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>, ComponentError> {
+pub(crate) fn finish(compiled: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>, ComponentError> {
     let component = if compiled.starts_with(MODULE) {
-        let mut encoder = ComponentEncoder::default();
-        let encoded = encoder.validate(true).module(compiled).and_then(ComponentEncoder::encode);
-        encoded.map_err(|error| ComponentError::Encode(error.into()))?
+        encode(compiled).map_err(ComponentError::Encode)?
     } else {
         compiled.to_vec()
     };
@@ -54,6 +58,18 @@ pub(super) fn finish(compiled: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u
         Some(path) => Err(ComponentError::MachinePath(path.clone())),
         None => Ok(component),
     }
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>, Source> {
+    let mut module = module.to_vec();
+    if !module.windows(CONTRACT_SECTION.len()).any(|window| window == CONTRACT_SECTION) {
+        let (resolve, world) = contract::resolve()?;
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    }
+    // Where the module asks for nothing of preview 1, nothing of the adapter is left in the component.
+    let adapter = wat::parse_str(PREVIEW1.1)?;
+    let mut encoder = ComponentEncoder::default();
+    Ok(encoder.validate(true).module(&module)?.adapter(PREVIEW1.0, &adapter)?.encode()?)
 }
 
 fn check(component: &[u8]) -> Result<(), ComponentError> {
@@ -74,7 +90,7 @@ fn check(component: &[u8]) -> Result<(), ComponentError> {
 mod tests {
     use super::*;
     use std::path::Path;
-    use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
+    use wit_component::dummy_module;
     use wit_parser::{ManglingAndAbi, Resolve};
 
     /// A core module that fits the world `plugin` of the repository's contract, or of this text.
@@ -97,6 +113,13 @@ mod tests {
         let component = finish(&module(None), &[]).expect("fits the contract");
         assert!(!component.starts_with(MODULE));
         assert_eq!(finish(&component, &[]).expect("fits the contract"), component);
+    }
+
+    #[test]
+    fn a_module_that_does_not_say_its_contract_is_for_this_one() {
+        let (resolve, world) = contract::resolve().expect("the contract parses");
+        let module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+        assert!(finish(&module, &[]).is_ok());
     }
 
     #[test]

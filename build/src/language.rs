@@ -1,0 +1,62 @@
+//! Which language a folder is in.
+
+use crate::{BuildError, files};
+use std::path::Path;
+
+/// A language that handlers are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// A cargo package: `Cargo.toml`.
+    Rust,
+    /// A Go module: `go.mod`.
+    Go,
+}
+
+impl Language {
+    /// Tells by the files at the folder's top.
+    ///
+    /// # Errors
+    ///
+    /// If there are none of any language, or of several.
+    pub fn of(directory: &Path) -> Result<Language, BuildError> {
+        let fails = |found: String| BuildError::Language { directory: directory.to_owned(), found };
+        if !directory.is_dir() {
+            return Err(fails("it is no folder; give the one with the handler's source".into()));
+        }
+        let entries = files::entries(directory)?;
+        let has = |name: &str| entries.iter().any(|entry| entry.ends_with(name) && entry.is_file());
+        let signs = [(Language::Rust, "Cargo.toml", has("Cargo.toml")), (Language::Go, "go.mod", has("go.mod"))];
+        let found: Vec<_> = signs.iter().filter(|(.., there)| *there).collect();
+        match found[..] {
+            [(language, ..)] => Ok(*language),
+            [] => {
+                let known = signs.map(|(language, sign, _)| format!("{sign} ({language:?})"));
+                Err(fails(format!("there is none of {}", known.join(", "))))
+            }
+            _ => {
+                let signs: Vec<_> = found.iter().map(|(_, sign, _)| *sign).collect();
+                Err(fails(format!("it has {}; keep each handler in a folder of its own", signs.join(" and "))))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_folder_is_told_by_its_files_and_a_doubt_is_said() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let said = || Language::of(dir.path()).map_err(|error| error.to_string());
+        assert!(said().is_err_and(|words| words.contains("none of Cargo.toml (Rust), go.mod (Go)")));
+        fs::write(dir.path().join("Cargo.toml"), "").expect("written");
+        assert_eq!(said(), Ok(Language::Rust));
+        fs::write(dir.path().join("go.mod"), "").expect("written");
+        assert!(said().is_err_and(|words| {
+            words.ends_with("it has Cargo.toml and go.mod; keep each handler in a folder of its own")
+        }));
+        assert!(Language::of(&dir.path().join("go.mod")).is_err_and(|error| error.to_string().contains("no folder")));
+    }
+}

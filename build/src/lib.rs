@@ -1,0 +1,86 @@
+//! From a folder of source to a component that weir loads.
+//!
+//! Guarantees: [`build`] finds the folder's language, runs that language's own tools, and answers with components that export the
+//! contract, import nothing that weir does not offer, and name no directory they were told to hide; or with an error that says
+//! what is missing and the command that installs it. Core modules (Go, Rust for the bare target) become components in this
+//! process: no other program is needed for that. The contract and the kit for Go are compiled in, so nothing is fetched.
+//!
+//! Does not: install anything by itself (only [`rust::Toolchain::install`] does, when called), cache what it built, read the
+//! environment, or look into what a component describes: that is `weir check`.
+
+mod command;
+mod component;
+mod contract;
+mod error;
+mod files;
+mod go;
+mod language;
+pub mod rust;
+
+pub use component::ComponentError;
+pub use error::BuildError;
+pub use files::{entries, write};
+pub use language::Language;
+
+use rust::Toolchain;
+use std::{fs, path::PathBuf};
+
+/// What is to be built, and where things are.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The folder with the source.
+    pub directory: PathBuf,
+    /// Where cargo keeps what it compiled; none: where it does by itself. Other languages keep it in the folder's `.weir/`, which is
+    /// not for version control.
+    pub cargo_target: Option<PathBuf>,
+    /// What must not be found in a component, as the machine's own directories are nobody's business. For Rust they are mapped to
+    /// other names.
+    pub hidden: Vec<PathBuf>,
+    /// Rust: build every example as a component of its own, instead of the library.
+    pub examples: bool,
+}
+
+/// One finished component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// The folder's name, or the example's.
+    pub name: String,
+    /// The component.
+    pub bytes: Vec<u8>,
+}
+
+/// Builds a folder. `say` is given the tools' output, line by line, as progress.
+///
+/// # Errors
+///
+/// If the language cannot be told, a tool is missing, a tool refuses the source, or what came out is no component for weir.
+pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, BuildError> {
+    let name = files::name(&job.directory)?;
+    let modules = match Language::of(&job.directory)? {
+        Language::Rust => {
+            let toolchain = Toolchain::find(&job.directory)?.ok_or_else(rust::missing)?;
+            rust::compile(job, &toolchain, say)?
+        }
+        Language::Go => vec![(name, go::compile(job, say)?)],
+    };
+    let finish = |(name, file): (String, PathBuf)| {
+        let module = fs::read(&file).map_err(|source| BuildError::file("read", &file, source))?;
+        match component::finish(&module, &job.hidden) {
+            Ok(bytes) => Ok(Component { name, bytes }),
+            Err(source) => Err(BuildError::Component { name, source }),
+        }
+    };
+    modules.into_iter().map(finish).collect()
+}
+
+/// What decides what a language's tools make of a source, beside the source: their versions. For the key of a cache.
+///
+/// # Errors
+///
+/// If a tool is missing.
+pub fn tools_of(job: &Job) -> Result<String, BuildError> {
+    match Language::of(&job.directory)? {
+        Language::Rust => Ok(Toolchain::find(&job.directory)?.ok_or_else(rust::missing)?.identity()),
+        Language::Go => go::version(),
+    }
+}

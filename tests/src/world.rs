@@ -8,10 +8,12 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the scenario, where it stands")]
 
 mod objects;
+mod pods;
 mod recording;
 mod state;
 
 pub use objects::{CONFIG_MAPS, WIDGETS, config_map, granted};
+pub use pods::{PODS, pod};
 pub use recording::{WATCHED, config_map_path};
 
 use crate::{

@@ -28,7 +28,7 @@ pub(crate) fn test(stages: &mut Stages) -> Done {
         tests.env("CARGO_TARGET_DIR", place::target().join("plugins"));
         stage::run(&mut tests, "see the failures above")
     })?;
-    stages.run("tests of the kit for Go", || go_tests(&root))?;
+    stages.run("tests in Go", || go_tests(&root))?;
     if let Server::Missing(why) = server {
         eprintln!("\nSKIPPED: the genuine API suite did not run: {why}\n");
     }
@@ -41,7 +41,7 @@ fn go_tests(root: &Path) -> Done {
         eprintln!("SKIPPED: there is no Go; install Go 1.25 or newer from https://go.dev/dl");
         return Ok(());
     }
-    for folder in ["sdk/go", "tests/handlers/cases-go"] {
+    for folder in ["sdk/go", "tests/handlers/cases-go", "plugins/pod-retry"] {
         for command in ["vet", "test"] {
             let mut go = Command::new("go");
             go.current_dir(root.join(folder)).args([command, "./..."]).env("GOWORK", "off").env("GOFLAGS", "-mod=mod");

@@ -3,7 +3,10 @@
 //! What comes out is what `weir check` would load, by its imports and exports; what it describes is looked at there.
 
 use clap::Args;
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Component, Path, PathBuf},
+};
 use weir_build::Job;
 
 #[derive(Debug, Args)]
@@ -21,7 +24,7 @@ pub(super) struct BuildArgs {
 
 pub(super) fn run(arguments: BuildArgs) -> Result<(), Box<dyn Error>> {
     let directory = arguments.directory;
-    let job = Job { directory: directory.clone(), cargo_target: None, hidden: hidden(), examples: false };
+    let job = Job { directory: directory.clone(), cargo_target: None, hidden: hidden(&directory), examples: false };
     let mut say = |line: &str| {
         if !arguments.quiet && !line.is_empty() {
             eprintln!("  {line}");
@@ -42,11 +45,27 @@ pub(super) fn run(arguments: BuildArgs) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where cargo and rustup keep the sources that panics name: of no use to a reader, and this machine's business.
+/// Directories of this machine that a component need not name: the source's, and cargo's, which panics in libraries name. Short ones
+/// such as `/src` in a container tell nobody anything, and are found in many a text.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in `cli` and nowhere else")]
-fn hidden() -> Vec<PathBuf> {
-    let set = std::env::var("CARGO_HOME").ok().filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual = || Some(std::env::home_dir()?.join(".cargo"));
-    let own = std::env::current_dir().ok();
-    set.or_else(usual).into_iter().chain(own).collect()
+fn hidden(directory: &Path) -> Vec<PathBuf> {
+    let cargo = std::env::var("CARGO_HOME").ok().filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let all = cargo.into_iter().chain(directory.canonicalize());
+    all.filter(|path| telling(path)).collect()
+}
+
+/// Whether a path is long enough to be somebody's: two names at least.
+fn telling(path: &Path) -> bool {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).count() > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_directories_are_not_looked_for() {
+        assert_eq!(["/", "/src", "/home/somebody"].map(|path| telling(Path::new(path))), [false, false, true]);
+    }
 }

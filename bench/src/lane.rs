@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weir::{
-    action::{ActionMetrics, Executor, ExecutorDeps},
+    action::{ActionMetrics, Executor, ExecutorDeps, Outside, Secrets},
     dispatch::{DispatchMetrics, Fights, Generation, Lane, LaneDeps, Store, StoreMetrics, StoreSettings, Sync},
     handler,
     kinds::Kinds,
@@ -116,6 +116,7 @@ async fn hand_over(api: DevApi, workers: usize, state: Option<(PathBuf, Sync)>) 
     let source = informers.follow(&spec, lane.listener(1, "maps"));
     source.synced().await;
     let executor = Executor::new(ExecutorDeps {
+        outside: Outside::new(Secrets::default()),
         client,
         kinds,
         manifest: manifest.clone(),

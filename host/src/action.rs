@@ -9,6 +9,7 @@ mod delivery;
 mod event;
 mod executor;
 mod grants;
+mod http;
 mod metrics;
 mod plan;
 mod request;
@@ -20,6 +21,7 @@ mod testing;
 mod written;
 
 pub use executor::{Executor, ExecutorDeps, Lines, Pace};
+pub use http::{Outside, Secrets};
 pub use metrics::ActionMetrics;
 pub use written::{Field, MAX_POINTER_BYTES, MAX_WRITTEN_FIELDS, Written};
 
@@ -41,6 +43,8 @@ pub struct Subject {
     pub resource_version: String,
     /// Why the handler was called.
     pub change: Change,
+    /// How many calls about this object were acknowledged before this one: part of the idempotency keys of its requests.
+    pub counter: u64,
     /// The state as the cache has it, as JSON without managedFields; no-ops are dropped against it.
     pub state: Bytes,
 }
@@ -91,6 +95,9 @@ pub struct Applied {
     pub writes: u32,
     /// What each of these wrote, in order. As many as `writes`.
     pub written: Vec<Written>,
+    /// A request may have reached a server outside the cluster: from then on every failure of the call counts, so that nobody out there
+    /// is asked without end.
+    pub reached_outside: bool,
     /// `requeue-after-ms`, raised to the floor.
     pub requeue_after_ms: Option<u32>,
     /// A `fail` among the actions.
@@ -121,6 +128,11 @@ pub enum Class {
     },
     /// The handler's failure: counted, retried with backoff.
     Handler,
+    /// The handler's failure, as above, of a request to a server outside the cluster; it says nothing about the API.
+    Outside {
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
     /// The key's: its own slow backoff, counted.
     Key,
     /// The world is away: not counted; the lane backs off, at least so many seconds if the server said so.

@@ -13,7 +13,7 @@ mod reads;
 mod status;
 
 use crate::{
-    action::ActionMetrics,
+    action::{ActionMetrics, Outside, Secrets},
     dispatch::{
         DEFAULT_MAX_STATE_BYTES, DEFAULT_MEMTABLE_BYTES, DispatchMetrics, Fights, OpenError, Store, StoreMetrics,
         StoreSettings, Sync,
@@ -66,6 +66,8 @@ pub struct Settings {
     pub grant_wishes: bool,
     /// Which process reports Events: the pod's name, or the host's.
     pub instance: String,
+    /// What grants of `http` may refer to.
+    pub secrets: Secrets,
 }
 
 /// Where ledgers and dead letters are kept, and how.
@@ -173,6 +175,7 @@ impl App {
             fights: Fights::default(),
             actions: ActionMetrics::register(&mut registry),
             loads: LoadMetrics::register(&mut registry),
+            outside: Outside::new(settings.secrets.clone()),
             tasks: tasks.clone(),
             stop: stop.clone(),
             settings: settings.clone(),

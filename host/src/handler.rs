@@ -7,6 +7,8 @@
 pub mod directory;
 mod document;
 pub mod duration;
+mod grants;
+mod limits;
 pub mod manifest;
 mod merge;
 mod partial;
@@ -15,5 +17,5 @@ mod settings;
 mod written;
 
 pub use document::{API_VERSION, KIND, MAX_MANIFEST, ManifestError};
+pub use grants::GRANTABLE;
 pub use merge::{grant_wishes, merge, ungranted};
-pub use partial::GRANTABLE;

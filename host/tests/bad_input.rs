@@ -250,6 +250,7 @@ async fn shows(api: &DevApi, description: &str, part: &str) {
         admin_token: None,
         grant_wishes: false,
         instance: "test".into(),
+        secrets: weir::action::Secrets::default(),
     };
     let client = kube::Client::new(api.service(), "default");
     let app = App::start(settings, client, "a test's".into()).await.unwrap();

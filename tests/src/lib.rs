@@ -3,4 +3,5 @@
 pub mod genuine;
 pub mod program;
 pub mod proxy;
+pub mod webhook;
 pub mod world;

@@ -29,11 +29,17 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
-use weir::app::{App, Settings, StateSettings};
+use weir::{
+    action::Secrets,
+    app::{App, Settings, StateSettings},
+};
 use weir_devapi::{DevApi, Options};
 
 /// How long anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `${env:HOOK_SECRET}` stands for in grants of `http`.
+pub const SECRET: &str = "5ecre7-t0ken";
 
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -171,6 +177,7 @@ impl World {
             admin_token: None,
             grant_wishes: false,
             instance: "weir-test".to_owned(),
+            secrets: Secrets::new([("HOOK_SECRET".to_owned(), SECRET.to_owned())]),
         };
         self.weir = Some(App::start(settings, client, "a scenario's".to_owned()).await.unwrap());
     }

@@ -10,6 +10,7 @@ use super::{
     answer::{self, Asked, Verdict},
     event::{Record, Regarding},
     executor::Executor,
+    http,
     plan::{Step, What},
     request::{self, Bound},
     send::{self, Answer},
@@ -20,8 +21,8 @@ use crate::{
     contract::{Change, Note, PatchFormat},
     kinds::{ResolveError, Resource},
 };
+use ::http::Request;
 use bytes::Bytes;
-use http::Request;
 use serde_json::Value;
 
 /// One reply on its way.
@@ -89,7 +90,7 @@ impl<'a> Delivery<'a> {
     async fn resolve_one(&self, step: &Step) -> Result<Option<Resource>, Stop> {
         let own = &self.subject.resource;
         let resource = match step.what {
-            What::Emit(_) | What::Log(_) => return Ok(None),
+            What::Emit(_) | What::Log(_) | What::Http { .. } => return Ok(None),
             _ if step.own && step.key.api_version == self.subject.key.api_version => own.clone(),
             _ => self.executor.deps.kinds.resolve(&step.key.api_version, &step.key.kind).await.map_err(unresolved)?,
         };
@@ -105,6 +106,10 @@ impl<'a> Delivery<'a> {
                 return Ok("done");
             }
             What::Emit(note) => return self.emit(step, note).await,
+            What::Http { request, copy } => {
+                let reached = &mut self.applied.reached_outside;
+                return http::send(self.executor, self.subject, request, *copy, reached).await;
+            }
             _ if self.is_already_so(step) => return Ok("unchanged"),
             _ => {}
         }
@@ -222,7 +227,7 @@ impl<'a> Delivery<'a> {
     ) -> Result<&'static str, Stop> {
         let key = &self.subject.key;
         let object = self.subject.resource.object_path(key.namespace.as_deref(), &key.name);
-        let request = Request::get(&object).header(http::header::ACCEPT, "application/json").body(Vec::new());
+        let request = Request::get(&object).header(::http::header::ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(|error| (Class::Permanent, format!("building a request: {error}")))?;
         // Not a write: it takes no token.
         let gone = match send::send(&self.executor.deps.client, request).await? {
@@ -310,6 +315,7 @@ fn name(class: &Class) -> &'static str {
     match class {
         Class::Behind { .. } => "behind",
         Class::Handler => "handler",
+        Class::Outside { .. } => "outside",
         Class::Key => "key",
         Class::World { .. } => "world",
         Class::Permanent => "permanent",

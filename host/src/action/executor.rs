@@ -1,12 +1,13 @@
 //! Carries out the replies of one generation of a handler.
 //!
-//! Promises: nothing is sent before the whole reply is valid and granted; every write waits for a token of the handler's
+//! Promises: nothing is sent before the whole reply is valid and granted; every write, and every request outside, waits for a token of the handler's
 //! `limits.writesPerSecond`; every action is counted with what became of it. The way of one reply is `delivery`'s.
 
 use super::{
     ActionError, Applied, Class, Subject,
     delivery::{Delivery, Stop},
     event::Recorder,
+    http::Outside,
     metrics::ActionMetrics,
     plan::{self, Plan},
     request::Manner,
@@ -20,6 +21,7 @@ use crate::{
 use http::Request;
 use kube::Client;
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 
 /// Takes one token of a handler's `limits.writesPerSecond` and says how long to wait for it. A value, so that the bucket
 /// outlives the generations that share it, and this room needs nothing of the queue's.
@@ -31,6 +33,8 @@ pub type Lines = Arc<dyn Fn(&LogLine) + Send + Sync>;
 /// What an [`Executor`] works with.
 #[derive(Clone)]
 pub struct ExecutorDeps {
+    /// For `http`.
+    pub outside: Outside,
     /// For writes: a client without retry, because the queue does that.
     pub client: Client,
     /// Discovery.
@@ -51,13 +55,16 @@ pub struct ExecutorDeps {
 pub struct Executor {
     pub(super) deps: ExecutorDeps,
     pub(super) recorder: Recorder,
+    /// One permit for each request outside that may be under way, `limits.httpConnections` in all.
+    pub(super) connections: Semaphore,
 }
 
 impl Executor {
     /// An executor without memory of former ones: series of Events begin anew.
     pub fn new(deps: ExecutorDeps) -> Executor {
         let recorder = Recorder::new(&deps.manifest.name, &deps.instance);
-        Executor { deps, recorder }
+        let connections = Semaphore::new(deps.manifest.limits.http_connections);
+        Executor { deps, recorder, connections }
     }
 
     /// Carries out the actions of one reply to an event about `subject`.
@@ -99,12 +106,17 @@ impl Executor {
 
     /// Waits for a token, then sends.
     pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Answer, Stop> {
+        self.pace().await;
+        send::send(&self.deps.client, request).await
+    }
+
+    /// Waits for a token.
+    pub(super) async fn pace(&self) {
         let wait = (self.deps.pace)();
         if !wait.is_zero() {
             self.deps.metrics.delayed(&self.deps.manifest.name);
             tokio::time::sleep(wait).await;
         }
-        send::send(&self.deps.client, request).await
     }
 }
 

@@ -4,7 +4,10 @@
 //! as a whole (kind, action, namespace, name, subresource, force), lines never add up; a refusal prints the YAML that
 //! would allow all that is missing, no wider than what was asked for. The kind is compared as written, with its version.
 
-use super::plan::{Step, What};
+use super::{
+    http,
+    plan::{Step, What},
+};
 use crate::handler::manifest::{Grants, WriteGrant};
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -18,7 +21,12 @@ pub(super) fn check(steps: &[Step], grants: &Grants, handler: &str) -> Result<()
         .filter_map(Need::of)
         .filter(|need| !grants.write.iter().any(|grant| need.is_met_by(grant)))
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(refusal(&missing, handler)) }
+    let writes = (!missing.is_empty()).then(|| refusal(&missing, handler));
+    match (writes, http::ungranted(steps, &grants.http, handler)) {
+        (None, None) => Ok(()),
+        (Some(one), None) | (None, Some(one)) => Err(one),
+        (Some(writes), Some(http)) => Err(format!("{writes}\n{http}")),
+    }
 }
 
 /// What one step has to be allowed.
@@ -29,11 +37,11 @@ struct Need<'a> {
 }
 
 impl<'a> Need<'a> {
-    /// None for what needs no grant: log lines stay inside the host.
+    /// None for what needs no grant of a write: log lines stay inside the host, requests have grants of their own.
     fn of(step: &'a Step) -> Option<Need<'a>> {
         let force = matches!(step.what, What::Apply { force: true, .. });
         match step.what {
-            What::Log(_) => None,
+            What::Log(_) | What::Http { .. } => None,
             _ => step.actions.first().map(|action| Need { step, action, force }),
         }
     }

@@ -4,9 +4,11 @@
 //! *adjacent* annotate and label actions become one step, later keys winning; a target that names the event's own object
 //! is the event's own object. Whether a step changes anything is decided when it is sent, against the state as it then is.
 
-use super::{Subject, grants, syntax};
+use super::{Subject, grants, http, syntax};
 use crate::{
-    contract::{Action, Apply, Deletion, Failure, LogLine, Note, ObjectRef, Patch, PatchFormat, Propagation},
+    contract::{
+        Action, Apply, Deletion, Failure, HttpRequest, LogLine, Note, ObjectRef, Patch, PatchFormat, Propagation,
+    },
     handler::manifest::Manifest,
 };
 use serde_json::{Map, Value, json};
@@ -70,6 +72,11 @@ pub(super) enum What {
     },
     Emit(Note),
     Log(LogLine),
+    /// `copy` is how many requests like this one the reply had before.
+    Http {
+        request: HttpRequest,
+        copy: u32,
+    },
 }
 
 /// Reads, checks and coalesces a reply.
@@ -97,12 +104,14 @@ pub(super) fn plan(actions: Vec<Action>, subject: &Subject, manifest: &Manifest)
             }
             Action::Fail(failure) => plan.fail = plan.fail.or(Some(failure)),
             action => plan.steps.push(
-                read(action, subject, &manifest.field_manager)
+                http::check(&action, limits)
+                    .and_then(|()| read(action, subject, &manifest.field_manager))
                     .map_err(|wrong| format!("action {} of the reply, {name}: {wrong}", index + 1))?,
             ),
         }
     }
     grants::check(&plan.steps, &manifest.grants, &manifest.name)?;
+    http::count_copies(&mut plan.steps);
     plan.steps = coalesce(plan.steps);
     Ok(plan)
 }
@@ -138,11 +147,7 @@ pub(super) fn read(action: Action, subject: &Subject, field_manager: &str) -> Re
         }
         Action::Emit(note) => read_note(note, subject, name),
         Action::Log(line) => own(What::Log(line)),
-        Action::Http(request) => Err(format!(
-            "sending {} {} is not available in this version of weir; remove the action, or use a host whose host.features names \"http\"",
-            syntax::cut(&request.method, 16),
-            syntax::cut(&request.url, 200)
-        )),
+        Action::Http(request) => own(What::Http { request, copy: 0 }),
         Action::Extension(extension, _) => Err(format!(
             "this host knows no extension {:?}; ask host.features before answering with one",
             syntax::cut(&extension, 64)

@@ -80,7 +80,7 @@ pub(super) fn check(step: &Step, resource: &Resource) -> Result<(), String> {
     }
 }
 
-/// The request of a step; none for a step that is not a request to `resource` (emit and log).
+/// The request of a step; none for a step that is not a request to `resource` (emit, log and http).
 ///
 /// # Errors
 /// Only if a path that passed the plan is still no path.
@@ -111,7 +111,7 @@ pub(super) fn build(
             let body = delete_options(own, uid.as_deref(), *grace_period_seconds, *propagation, manner.dry_run);
             (Method::DELETE, JSON, body, None)
         }
-        What::Emit(_) | What::Log(_) => return Ok(None),
+        What::Emit(_) | What::Log(_) | What::Http { .. } => return Ok(None),
     };
     let namespace = step.key.namespace.as_deref();
     let mut target = match method {

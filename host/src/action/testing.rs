@@ -3,7 +3,7 @@
 //! The script answers in order and fails the test when it is asked once more; what it was asked stands in
 //! [`Script::requests`].
 
-use super::{ActionError, ActionMetrics, Applied, Executor, ExecutorDeps, Subject};
+use super::{ActionError, ActionMetrics, Applied, Executor, ExecutorDeps, Outside, Secrets, Subject};
 use crate::{
     contract::{Action, Apply, Change, Deletion, LogLine, Note, ObjectRef, Patch, PatchFormat, Severity},
     handler::manifest::{Grants, Instance, Limits, Manifest, Retry, WriteGrant},
@@ -35,6 +35,7 @@ pub(super) fn node() -> Subject {
         uid: "u1".into(),
         resource_version: "5".into(),
         change: Change::Updated,
+        counter: 3,
         state: state().to_string().into(),
     }
 }
@@ -135,6 +136,7 @@ impl Script {
         Executor::new(ExecutorDeps {
             kinds: Kinds::new(client.clone()),
             client,
+            outside: Outside::new(Secrets::default()),
             manifest: Arc::new(manifest),
             instance: "host-1".into(),
             pace: Arc::new(move || wait),

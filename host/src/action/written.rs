@@ -58,7 +58,7 @@ impl Written {
                 }
             }
             What::Patch { body, .. } => written.leaves(String::new(), body),
-            What::Delete { .. } | What::Emit(_) | What::Log(_) => {}
+            What::Delete { .. } | What::Emit(_) | What::Log(_) | What::Http { .. } => {}
         }
         written
     }

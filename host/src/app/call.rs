@@ -125,6 +125,7 @@ impl Call<'_> {
             uid: event.uid.clone(),
             resource_version: event.resource_version.clone(),
             change: self.change,
+            counter: 0,
             state: object.json().clone(),
         };
         Ok((event, subject))

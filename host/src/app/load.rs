@@ -2,7 +2,7 @@
 
 use super::{Settings, metrics::LoadMetrics, reads::ReadSet};
 use crate::{
-    action::{ActionMetrics, Executor, ExecutorDeps, Pace},
+    action::{ActionMetrics, Executor, ExecutorDeps, Outside, Pace},
     dispatch::{DispatchMetrics, Fights, Generation, Lane, Store},
     handler::{
         self,
@@ -30,6 +30,7 @@ pub(super) struct Parts {
     pub(super) fights: Fights,
     pub(super) actions: ActionMetrics,
     pub(super) loads: LoadMetrics,
+    pub(super) outside: Outside,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
     pub(super) settings: Settings,
@@ -54,6 +55,10 @@ pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, Strin
         handler::merge(&described, operator, &found.stem, parts.settings.workers).map_err(|error| error.to_string())?;
     for watch in &mut manifest.watches {
         confine(parts, watch).await.map_err(|problem| format!("{file}: {problem}"))?;
+    }
+    if let Err(problem) = parts.outside.secrets().check(&manifest.grants.http).await {
+        let written = found.manifest.as_ref().map_or(file, |(path, _)| path.display());
+        return Err(format!("{written}: {problem}"));
     }
     if parts.settings.grant_wishes {
         handler::grant_wishes(&mut manifest);
@@ -123,6 +128,7 @@ pub(super) async fn prepare(
         }
     }
     let executor = Arc::new(Executor::new(ExecutorDeps {
+        outside: parts.outside.clone(),
         client: parts.client.clone(),
         kinds: parts.kinds.clone(),
         manifest: manifest.clone(),

@@ -2,6 +2,7 @@
 
 use super::{ClusterArgs, HostArgs, UsageError};
 use crate::{
+    action::Secrets,
     app::{App, Settings},
     ops::signals,
 };
@@ -77,6 +78,13 @@ pub(super) async fn until_signal(
     Ok(ended?)
 }
 
+/// The environment, for what manifests refer to in it. Variables that are no text cannot be referred to.
+fn secrets() -> Secrets {
+    Secrets::new(
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    )
+}
+
 impl HostArgs {
     pub(super) fn settings(&self, grant_wishes: bool) -> Result<Settings, UsageError> {
         if !self.plugins.is_dir() {
@@ -96,6 +104,7 @@ impl HostArgs {
             admin_token: self.admin_token_file.as_deref().map(super::token).transpose()?,
             grant_wishes,
             instance: super::instance(),
+            secrets: secrets(),
         })
     }
 }

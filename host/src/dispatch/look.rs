@@ -270,8 +270,8 @@ fn plan(
         extra: Vec::new(),
     };
     let failed_before = failed_before(entry, &handed.uid, change);
-    let subject = subject(resource, &event, state);
     let open = opened(entry, handed, change);
+    let subject = subject(resource, &event, open.counter, state);
     Some((open, Plan { event, subject, object, failed_before, telling: false }))
 }
 
@@ -280,7 +280,7 @@ fn tell(watched: &Watched, letter: &Letter) -> Look {
     let Some(resource) = watched.source.resource() else { return Look::Nothing };
     let failed_before = letter.telling.unwrap_or_default();
     let event = Event { attempt: failed_before.saturating_add(1), ..letter.event.clone() };
-    let subject = subject(resource, &event, Bytes::from(event.object.clone()));
+    let subject = subject(resource, &event, 0, Bytes::from(event.object.clone()));
     Look::Call(Box::new(Plan { event, subject, object: None, failed_before, telling: true }))
 }
 
@@ -297,13 +297,14 @@ fn is_missing(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-fn subject(resource: crate::kinds::Resource, event: &Event, state: Bytes) -> Subject {
+fn subject(resource: crate::kinds::Resource, event: &Event, counter: u64, state: Bytes) -> Subject {
     Subject {
         resource,
         key: event.key.clone(),
         uid: event.uid.clone(),
         resource_version: event.resource_version.clone(),
         change: event.change,
+        counter,
         state,
     }
 }

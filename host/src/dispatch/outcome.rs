@@ -121,10 +121,18 @@ pub fn judge(attempt: &Attempt, ending: bool) -> Outcome {
         },
         Attempt::Acted(Err(error)) => {
             let cause = Cause { message: error.message.clone(), stderr: String::new(), class: CauseClass::Action };
+            // Who was reached outside the cluster is asked again each time, so whatever failed after that counts.
+            let outside = error.before.reached_outside;
             match &error.class {
                 Class::Behind { counted, at_least } => {
-                    Outcome::Retry(Retry { pace: Pace::CaughtUp(at_least.clone()), counted: *counted, cause })
+                    let counted = *counted || outside;
+                    Outcome::Retry(Retry { pace: Pace::CaughtUp(at_least.clone()), counted, cause })
                 }
+                Class::World { .. } if outside => retry(Pace::Slow, cause),
+                Class::Outside { retry_after: Some(seconds) } => {
+                    retry(Pace::After(Duration::from_secs((*seconds).into())), cause)
+                }
+                Class::Outside { retry_after: None } => retry(Pace::Backoff, cause),
                 Class::Handler => retry(Pace::Backoff, cause),
                 Class::Key => retry(Pace::Slow, cause),
                 Class::World { retry_after } => {
@@ -227,12 +235,24 @@ mod tests {
             (Class::Behind { counted: true, at_least: Some("7".into()) }, "CaughtUp(Some(\"7\")) counted=true"),
             (Class::Handler, "Backoff counted=true"),
             (Class::Key, "Slow counted=true"),
+            (Class::Outside { retry_after: None }, "Backoff counted=true"),
+            (Class::Outside { retry_after: Some(7) }, "After(7s) counted=true"),
             (Class::World { retry_after: None }, "world None"),
             (Class::World { retry_after: Some(3) }, "world Some(3s)"),
             (Class::Permanent, "dead"),
         ] {
             assert_eq!(word(&error(class.clone()), false), expected, "{class:?}");
         }
+    }
+
+    #[test]
+    fn once_a_request_went_outside_every_failure_of_that_call_counts() {
+        let before = || Applied { reached_outside: true, ..Applied::default() };
+        let word =
+            |class| word(&Attempt::Acted(Err(ActionError { class, message: "m".into(), before: before() })), false);
+        assert_eq!(word(Class::World { retry_after: Some(3) }), "Slow counted=true");
+        assert_eq!(word(Class::Behind { counted: false, at_least: None }), "CaughtUp(None) counted=true");
+        assert_eq!(word(Class::Handler), "Backoff counted=true");
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Shared {
         let mut book = self.book();
         if book.is_dry() != active.manifest.dry_run {
             // The ledger that this call was written into was put aside during the call: there it is open, and owed.
-            return After::let_go(true, heard(attempt, &outcome));
+            return After::let_go(true, heard(attempt));
         }
         let now = Instant::now();
         let written = applied.filter(|_| !change.is_ending()).map_or(&[][..], |applied| &applied.written);
@@ -117,7 +117,7 @@ impl Shared {
         let notes = note.into_iter().chain(fights).map(|note| (plan.subject.clone(), note)).collect();
         let acknowledged = matches!(outcome, Outcome::Done | Outcome::Again(_));
         let finished = !matches!(outcome, Outcome::World { .. });
-        After { notes, hold, finished, heard: heard(attempt, &outcome), acknowledged }
+        After { notes, hold, finished, heard: heard(attempt), acknowledged }
     }
 
     /// The handler answered.
@@ -308,11 +308,16 @@ fn applied(attempt: &Attempt) -> Option<&Applied> {
 
 /// Whether the API answered, as far as can be told: an error that is neither the world's nor a refusal before sending is an answer, whether or
 /// not it was the last that the retry limit allows.
-fn heard(attempt: &Attempt, outcome: &Outcome) -> Heard {
-    if let Outcome::World { at_least, .. } = outcome {
-        return Heard::Silence { at_least: *at_least };
+fn heard(attempt: &Attempt) -> Heard {
+    let class = match attempt {
+        Attempt::Acted(Err(error)) => Some(&error.class),
+        _ => None,
+    };
+    // Whether or not it counts, because a request went outside before.
+    if let Some(Class::World { retry_after }) = class {
+        return Heard::Silence { at_least: retry_after.map(|seconds| Duration::from_secs(seconds.into())) };
     }
     let wrote = applied(attempt).is_some_and(|applied| applied.writes > 0 || applied.own_deleted);
-    let refused = matches!(attempt, Attempt::Acted(Err(error)) if error.class != Class::Permanent);
+    let refused = class.is_some_and(|class| !matches!(class, Class::Permanent | Class::Outside { .. }));
     if wrote || refused { Heard::Answer } else { Heard::Nothing }
 }

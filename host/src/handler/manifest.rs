@@ -3,7 +3,11 @@
 //! These are checked values: durations parsed, pointers and selectors valid, defaults filled in. Parsing and its messages
 //! live beside this file; everything that acts on a manifest reads these types.
 
+mod http;
+pub mod url;
+
 use crate::contract::Change;
+pub use http::{Admitted, HttpGrant, Part, RESERVED_HEADERS, SecretRef, Template, admitting};
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -94,8 +98,8 @@ pub struct Grants {
     pub write: Vec<WriteGrant>,
     /// Which objects may be read.
     pub read: Vec<Read>,
-    /// URL prefixes.
-    pub http: Vec<String>,
+    /// Where requests may go.
+    pub http: Vec<HttpGrant>,
 }
 
 /// One line of `grants.write`.
@@ -172,6 +176,16 @@ pub struct Limits {
     pub writes_per_second: u32,
     /// Writes at once. Default 5,000.
     pub write_burst: u32,
+    /// One `http` action, from looking its host up to the end of the answer, redirects included. Default 10 s, at most 1 min.
+    #[serde(serialize_with = "as_text_plain")]
+    pub http_time: Duration,
+    /// `http` actions under way at once. Default 4, at most 64; more wait.
+    pub http_connections: usize,
+    /// Bytes of one `http` request: method, URL, headers and body. Default 256 KiB, at most 16 MiB; a larger one is refused.
+    pub http_request_bytes: usize,
+    /// Bytes of an answer to an `http` action that are read, of its head and of its body. Default 64 KiB, at least 8 KiB, at most
+    /// 16 MiB. A longer head is a failure; the rest of a longer body is left unread.
+    pub http_answer_bytes: usize,
     /// Calls after which a warm instance is replaced. Default 10,000.
     pub calls_per_instance: u32,
     /// How long a warm instance may idle. Default 60 s.
@@ -197,6 +211,10 @@ impl Default for Limits {
             read_bytes: 16 << 20,
             writes_per_second: 1_000,
             write_burst: 5_000,
+            http_time: Duration::from_secs(10),
+            http_connections: 4,
+            http_request_bytes: 256 << 10,
+            http_answer_bytes: 64 << 10,
             calls_per_instance: 10_000,
             idle: Duration::from_secs(60),
             requeue_floor_ms: 1_000,

@@ -5,7 +5,7 @@
 
 use super::{
     document::{ManifestError, Origin},
-    manifest::{Grants, Manifest, Read, WriteGrant},
+    manifest::{Grants, HttpGrant, Manifest, Read, WriteGrant},
     partial::{self, Partial, is_dns_label, not_a_name},
     settings::{self, Fault},
 };
@@ -118,7 +118,13 @@ pub fn ungranted(manifest: &Manifest) -> String {
                 .any(|grant| (&grant.api_version, &grant.kind) == (&want.api_version, &want.kind))
         })
         .collect();
-    let http: Vec<&String> = manifest.wants.http.iter().filter(|want| !manifest.grants.http.contains(want)).collect();
+    let http: Vec<&str> = manifest
+        .wants
+        .http
+        .iter()
+        .filter(|want| !is_met(want, &manifest.grants.http))
+        .map(|it| it.url.text())
+        .collect();
     if writes.is_empty() && reads.is_empty() && http.is_empty() {
         return lines;
     }
@@ -142,6 +148,12 @@ pub fn ungranted(manifest: &Manifest) -> String {
         let _ = writeln!(lines, "    http: [{quoted}]");
     }
     lines
+}
+
+/// Whether something was granted for a wish: all of it, or as much as the operator thought right.
+fn is_met(want: &HttpGrant, granted: &[HttpGrant]) -> bool {
+    let Ok(want) = want.shape() else { return false };
+    granted.iter().filter_map(|grant| grant.shape().ok()).any(|grant| grant.covers(&want) || want.covers(&grant))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use super::{
     document::{ManifestError, Origin, nearest},
     duration,
-    manifest::{Grants, Instance, Limits, MAX_WORKERS, MIN_RESYNC, Read, Retry, Watch, WriteGrant},
+    grants::{Of, grants},
+    limits::limits,
+    manifest::{Grants, Instance, Limits, MAX_WORKERS, MIN_RESYNC, Read, Retry, Watch},
     written,
 };
 use crate::{
@@ -13,9 +15,6 @@ use crate::{
 };
 use serde_saphyr::Spanned;
 use std::{collections::BTreeSet, time::Duration};
-
-/// The actions that a grant can name.
-pub const GRANTABLE: [&str; 8] = ["annotate", "label", "set-status", "patch", "apply", "create", "delete", "emit"];
 
 /// The longest field manager that the API takes, in bytes, less room for an apply's own suffix.
 const MAX_FIELD_MANAGER: usize = 96;
@@ -98,10 +97,10 @@ fn checked(origin: &Origin<'_>, spec: written::Spec) -> Result<Partial, Manifest
         description: spec.description,
         watches: spec.watches.map(|watches| watches.into_iter().map(|it| watch(origin, it)).collect()).transpose()?,
         reads: spec.reads.map(|reads| reads.into_iter().map(|it| read(origin, it)).collect()).transpose()?,
-        wants: spec.wants.map(|wants| grants(origin, wants)).transpose()?,
+        wants: spec.wants.map(|wants| grants(origin, wants, Of::Wants)).transpose()?,
         settings_schema: spec.settings_schema.map(|schema| schema.value),
         settings: spec.settings,
-        grants: spec.grants.map(|it| grants(origin, it.value)).transpose()?,
+        grants: spec.grants.map(|it| grants(origin, it.value, Of::Grants)).transpose()?,
         workers: spec.workers.map(|workers| workers_of(origin, &workers)).transpose()?,
         retry: spec.retry.map(|it| retry(origin, it.value)).transpose()?,
         limits: spec.limits.map(|it| limits(origin, it.value)).transpose()?,
@@ -228,7 +227,7 @@ fn events(
     Ok(events)
 }
 
-fn read(origin: &Origin<'_>, written: written::Read) -> Result<Read, ManifestError> {
+pub(super) fn read(origin: &Origin<'_>, written: written::Read) -> Result<Read, ManifestError> {
     Ok(Read {
         api_version: api_version(origin, written.api_version)?,
         kind: kind(origin, written.kind)?,
@@ -236,43 +235,7 @@ fn read(origin: &Origin<'_>, written: written::Read) -> Result<Read, ManifestErr
     })
 }
 
-fn grants(origin: &Origin<'_>, written: written::Grants) -> Result<Grants, ManifestError> {
-    let write = written.write.into_iter().map(|grant| {
-        for action in &grant.actions {
-            if !GRANTABLE.contains(&action.value.as_str()) {
-                let meant =
-                    nearest(&action.value, &GRANTABLE).map_or(String::new(), |it| format!(", did you mean `{it}`?"));
-                let problem =
-                    format!("there is no action `{}`{meant}; there are {}", action.value, GRANTABLE.join(", "));
-                return Err(origin.wrong_at(action, problem));
-            }
-        }
-        Ok(WriteGrant {
-            api_version: api_version(origin, grant.api_version)?,
-            kind: kind(origin, grant.kind)?,
-            actions: grant.actions.into_iter().map(|action| action.value).collect(),
-            namespaces: namespaces(origin, grant.namespaces)?,
-            names: grant.names,
-            subresources: grant.subresources,
-            force: grant.force,
-        })
-    });
-    let http = written.http.into_iter().map(|prefix| {
-        if prefix.value.starts_with("https://") || prefix.value.starts_with("http://") {
-            Ok(prefix.value)
-        } else {
-            let problem = format!("`{}` is no URL prefix such as `https://hooks.example.org/`", prefix.value);
-            Err(origin.wrong_at(&prefix, problem))
-        }
-    });
-    Ok(Grants {
-        write: write.collect::<Result<_, _>>()?,
-        read: written.read.into_iter().map(|it| read(origin, it)).collect::<Result<_, _>>()?,
-        http: http.collect::<Result<_, _>>()?,
-    })
-}
-
-fn api_version(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, ManifestError> {
+pub(super) fn api_version(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, ManifestError> {
     let (group, version) = written.value.rsplit_once('/').map_or((None, written.value.as_str()), |(g, v)| (Some(g), v));
     let group_fits = group.is_none_or(|group| !group.is_empty() && group.split('.').all(is_dns_label));
     if group_fits && version.starts_with('v') && is_dns_label(version) {
@@ -281,7 +244,7 @@ fn api_version(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, 
     Err(origin.wrong_at(&written, format!("apiVersion `{}` is not of the form `v1` or `apps/v1`", written.value)))
 }
 
-fn kind(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, ManifestError> {
+pub(super) fn kind(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, ManifestError> {
     let fits = written.value.starts_with(|char: char| char.is_ascii_uppercase())
         && written.value.len() <= 63
         && written.value.chars().all(|char| char.is_ascii_alphanumeric());
@@ -291,7 +254,7 @@ fn kind(origin: &Origin<'_>, written: Spanned<String>) -> Result<String, Manifes
     Err(origin.wrong_at(&written, format!("kind `{}` is not of the form `Node` or `Deployment`", written.value)))
 }
 
-fn namespaces(origin: &Origin<'_>, written: Vec<Spanned<String>>) -> Result<Vec<String>, ManifestError> {
+pub(super) fn namespaces(origin: &Origin<'_>, written: Vec<Spanned<String>>) -> Result<Vec<String>, ManifestError> {
     let mut namespaces = Vec::new();
     for namespace in written {
         if !is_dns_label(&namespace.value) {
@@ -332,7 +295,7 @@ fn workers_of(origin: &Origin<'_>, written: &Spanned<u64>) -> Result<usize, Mani
         .ok_or_else(|| origin.wrong_at(written, format!("workers must be 1 to {MAX_WORKERS}")))
 }
 
-fn period(origin: &Origin<'_>, written: &Spanned<String>, key: &str) -> Result<Duration, ManifestError> {
+pub(super) fn period(origin: &Origin<'_>, written: &Spanned<String>, key: &str) -> Result<Duration, ManifestError> {
     duration::parse(&written.value).map_err(|error| origin.wrong_at(written, format!("{key}: {error}")))
 }
 
@@ -363,84 +326,4 @@ fn retry(origin: &Origin<'_>, written: written::Retry) -> Result<Retry, Manifest
         return Err(origin.wrong_at(at, problem));
     }
     Ok(retry)
-}
-
-fn limits(origin: &Origin<'_>, written: written::Limits) -> Result<Limits, ManifestError> {
-    let bytes = |it: &Option<Spanned<String>>, key: &str, default: u64, most: u64| {
-        let Some(it) = it else { return Ok(default) };
-        let value =
-            duration::parse_bytes(&it.value).map_err(|error| origin.wrong_at(it, format!("limits.{key}: {error}")))?;
-        within(origin, it, key, value, most)
-    };
-    let time = |it: &Option<Spanned<String>>, key: &str, default: Duration, most: Duration| {
-        let Some(it) = it else { return Ok(default) };
-        let value = period(origin, it, &format!("limits.{key}"))?;
-        within(
-            origin,
-            it,
-            key,
-            value.as_millis().try_into().unwrap_or(u64::MAX),
-            most.as_millis().try_into().unwrap_or(u64::MAX),
-        )
-        .map(Duration::from_millis)
-    };
-    let d = Limits::default();
-    // Numbers, and bytes alike: plain digits are a quantity too.
-    let number = |it: &Option<Spanned<String>>, key: &str, default: u64, most: u64| bytes(it, key, default, most);
-    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    let million = 1_000_000;
-    Ok(Limits {
-        memory: bytes(&written.memory, "memory", d.memory, 256 << 20)?,
-        time: time(&written.time, "time", d.time, Duration::from_secs(600))?,
-        actions: size(number(&written.actions, "actions", d.actions as u64, 10_000)?),
-        reply_bytes: size(bytes(&written.reply_bytes, "replyBytes", d.reply_bytes as u64, 64 << 20)?),
-        log_bytes: size(bytes(&written.log_bytes, "logBytes", d.log_bytes as u64, 16 << 20)?),
-        imports: small(number(&written.imports, "imports", d.imports.into(), million)?),
-        read_bytes: size(bytes(&written.read_bytes, "readBytes", d.read_bytes as u64, 1 << 30)?),
-        writes_per_second: small(number(
-            &written.writes_per_second,
-            "writesPerSecond",
-            d.writes_per_second.into(),
-            million,
-        )?),
-        write_burst: small(number(&written.write_burst, "writeBurst", d.write_burst.into(), million)?),
-        calls_per_instance: small(number(
-            &written.calls_per_instance,
-            "callsPerInstance",
-            d.calls_per_instance.into(),
-            million,
-        )?),
-        idle: time(&written.idle, "idle", d.idle, Duration::from_secs(86_400))?,
-        requeue_floor_ms: small(
-            time(
-                &written.requeue_floor,
-                "requeueFloor",
-                Duration::from_millis(d.requeue_floor_ms.into()),
-                Duration::from_secs(86_400),
-            )?
-            .as_millis()
-            .try_into()
-            .unwrap_or(u64::MAX),
-        ),
-        dead_letters: size(number(&written.dead_letters, "deadLetters", d.dead_letters as u64, million)?),
-        dead_letter_bytes: size(bytes(
-            &written.dead_letter_bytes,
-            "deadLetterBytes",
-            d.dead_letter_bytes as u64,
-            1 << 30,
-        )?),
-    })
-}
-
-fn within(origin: &Origin<'_>, at: &Spanned<String>, key: &str, value: u64, most: u64) -> Result<u64, ManifestError> {
-    if value == 0 {
-        return Err(
-            origin.wrong_at(at, format!("limits.{key} must be more than 0; there is no way to switch a limit off"))
-        );
-    }
-    if value > most {
-        return Err(origin.wrong_at(at, format!("limits.{key} `{}` is more than the host allows", at.value)));
-    }
-    Ok(value)
 }

@@ -91,7 +91,25 @@ pub(super) struct Grants {
     #[serde(default)]
     pub(super) read: Vec<Read>,
     #[serde(default)]
-    pub(super) http: Vec<Spanned<String>>,
+    pub(super) http: Vec<Spanned<HttpGrant>>,
+}
+
+/// A URL, or one with what goes with it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a URL is expected here, or a mapping of `url`, `headers` and `private`")]
+pub(super) enum HttpGrant {
+    Url(String),
+    Whole(WholeHttpGrant),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct WholeHttpGrant {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) private: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,6 +150,10 @@ pub(super) struct Limits {
     pub(super) read_bytes: Option<Spanned<String>>,
     pub(super) writes_per_second: Option<Spanned<String>>,
     pub(super) write_burst: Option<Spanned<String>>,
+    pub(super) http_time: Option<Spanned<String>>,
+    pub(super) http_connections: Option<Spanned<String>>,
+    pub(super) http_request_bytes: Option<Spanned<String>>,
+    pub(super) http_answer_bytes: Option<Spanned<String>>,
     pub(super) calls_per_instance: Option<Spanned<String>>,
     pub(super) idle: Option<Spanned<String>>,
     pub(super) requeue_floor: Option<Spanned<String>>,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What this host adds to the contract's first version: nothing yet.
-pub(super) const FEATURES: &[&str] = &[];
+pub(super) const FEATURES: &[&str] = &["http"];
 
 /// A call asked too much. Ends the call as a trap, and is told apart from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -58,7 +58,7 @@ struct Settings {
     label_selector: String,
     /// `list-cluster`: objects a page.
     page_size: u32,
-    /// `http`.
+    /// `http`: where to POST the message.
     url: String,
 }
 
@@ -209,7 +209,7 @@ fn act(mode: Mode, actions: Actions, settings: &Settings) -> Result<Actions, Err
             eprintln!("{message}\nsecond line");
             actions
         }
-        Mode::Http => actions.http(HttpRequest { method: "GET".into(), url: settings.url.clone(), ..HttpRequest::default() }),
+        Mode::Http => actions.http(HttpRequest { method: "POST".into(), url: settings.url.clone(), body: message, ..HttpRequest::default() }),
         Mode::Requeue => actions.requeue_after(after),
         Mode::Fail => actions.fail(Error::retry(message)),
         Mode::Retry => return Err(Error::retry(message)),

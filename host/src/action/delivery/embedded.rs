@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    action::{ActionError, ActionMetrics, Executor, ExecutorDeps, testing::*},
+    action::{ActionError, ActionMetrics, Executor, ExecutorDeps, Outside, Secrets, testing::*},
     contract::{Action, Patch},
     kinds::Kinds,
 };
@@ -24,6 +24,7 @@ impl World {
         api.apply_yaml("{ apiVersion: v1, kind: Namespace, metadata: { name: x } }").unwrap();
         let client = Client::new(api.service(), "default");
         let executor = Executor::new(ExecutorDeps {
+            outside: Outside::new(Secrets::default()),
             client: client.clone(),
             kinds: Kinds::new(client.clone()),
             manifest: Arc::new(manifest()),

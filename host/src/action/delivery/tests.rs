@@ -233,8 +233,8 @@ async fn the_world_being_away_tells_how_long() {
 #[tokio::test(start_paused = true)]
 async fn an_api_that_does_not_answer_is_the_world_being_away() {
     let client = Client::new(
-        tower::service_fn(|_: http::Request<kube::client::Body>| {
-            std::future::pending::<Result<http::Response<kube::client::Body>, kube::Error>>()
+        tower::service_fn(|_: ::http::Request<kube::client::Body>| {
+            std::future::pending::<Result<::http::Response<kube::client::Body>, kube::Error>>()
         }),
         "default",
     );
@@ -247,8 +247,8 @@ async fn an_api_that_does_not_answer_is_the_world_being_away() {
 
 #[tokio::test]
 async fn a_broken_connection_is_the_world_being_away() {
-    let broken = |_: http::Request<kube::client::Body>| {
-        std::future::ready(Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("connection refused")))
+    let broken = |_: ::http::Request<kube::client::Body>| {
+        std::future::ready(Err::<::http::Response<kube::client::Body>, _>(std::io::Error::other("connection refused")))
     };
     let mut executor = Script::default().executor(manifest());
     executor.deps.client = Client::new(tower::service_fn(broken), "default");

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     action::testing::{config_map, manifest as granted, node},
-    contract::{Change, HttpRequest, Level, Severity},
+    contract::{Change, Level, Severity},
 };
 
 fn steps(actions: Vec<Action>) -> Result<Vec<Step>, String> {
@@ -206,16 +206,6 @@ fn a_manager_is_appended_and_checked() {
 }
 
 #[test]
-fn http_and_extensions_are_refused_by_name() {
-    let request = HttpRequest {
-        method: "POST".into(),
-        url: "https://example.org/".into(),
-        headers: Vec::new(),
-        body: String::new(),
-        idempotency_key: None,
-    };
-    assert!(
-        wrong(Action::Http(request)).contains("sending POST https://example.org/ is not available in this version")
-    );
+fn extensions_are_refused_by_name() {
     assert!(wrong(Action::Extension("later".into(), "{}".into())).contains("no extension \"later\""));
 }

@@ -1,7 +1,7 @@
 //! What these tests share: an API, a lane on its ConfigMaps, and a handler that answers from a script and keeps what it was told.
 
 use crate::{
-    action::{ActionMetrics, Executor, ExecutorDeps},
+    action::{ActionMetrics, Executor, ExecutorDeps, Outside, Secrets},
     contract::{Action, Change, Event, Failure},
     dispatch::{DispatchMetrics, Fights, Generation, Lane, LaneDeps, Store},
     handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant},
@@ -253,6 +253,7 @@ impl Rig {
             (watch.name.clone(), self.informers.resume(&spec, &self.lane.known(watch), listener))
         });
         let executor = Executor::new(ExecutorDeps {
+            outside: Outside::new(Secrets::default()),
             client: self.client.clone(),
             kinds: Kinds::new(self.client.clone()),
             manifest: manifest.clone(),

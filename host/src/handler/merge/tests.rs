@@ -82,6 +82,42 @@ fn wishes_are_shown_until_granted() {
     assert_eq!(ungranted(&manifest), lines);
     grant_wishes(&mut manifest);
     assert_eq!(ungranted(&manifest), "");
+    // As much of a wish as the operator thought right is an answer to it.
+    let http = |url: &str| envelope(&format!("  grants: {{ http: ['{url}'] }}"));
+    for (url, left) in [("https://hooks.example.org/T0/${env:HOOK}", false), ("https://other.example.org/", true)] {
+        let manifest = merged(&http(url)).unwrap();
+        assert_eq!(ungranted(&manifest).contains("http:"), left, "{url}");
+    }
+}
+
+#[test]
+fn a_grant_of_requests_is_a_url_or_one_with_what_goes_along() {
+    let manifest = merged(&envelope(
+        "  grants:
+    http:
+      - https://a.example/
+      - url: http://chat.default.svc/hook/${env:HOOK_PATH}
+        headers: { Authorization: 'Bearer ${file:/run/secrets/token}' }
+        private: true
+  limits: { httpTime: 3s, httpConnections: 2, httpRequestBytes: 1Ki, httpAnswerBytes: 8Ki }",
+    ))
+    .unwrap();
+    let [plain, whole] = &manifest.grants.http[..] else { panic!("{manifest:?}") };
+    assert!(!plain.private && plain.headers.is_empty());
+    assert!(whole.private);
+    assert_eq!(whole.headers[0].0, "authorization");
+    assert_eq!(
+        serde_json::to_value(&manifest.grants.http).unwrap(),
+        serde_json::json!(["https://a.example/", {
+            "url": "http://chat.default.svc/hook/${env:HOOK_PATH}",
+            "headers": { "authorization": "Bearer ${file:/run/secrets/token}" },
+            "private": true,
+        }]),
+        "printed as written, with names in the place of secrets"
+    );
+    let limits = &manifest.limits;
+    assert_eq!((limits.http_time, limits.http_connections), (Duration::from_secs(3), 2));
+    assert_eq!((limits.http_request_bytes, limits.http_answer_bytes), (1 << 10, 8 << 10));
 }
 
 #[test]
@@ -117,7 +153,32 @@ fn each_mistake_has_one_clear_message() {
         ),
         (
             "  grants: { http: [example.org] }",
-            "n.yaml:4: `example.org` is no URL prefix such as `https://hooks.example.org/`",
+            "n.yaml:4: `example.org` is no URL prefix such as `https://hooks.example.org/`: it has to begin with https:// or http://",
+        ),
+        (
+            "  grants: { http: [{ url: 'https://a.example/', header: {} }] }",
+            "n.yaml:4: a URL is expected here, or a mapping of `url`, `headers` and `private`",
+        ),
+        (
+            "  grants: { http: [{ url: 'https://a.example/', headers: { Host: b.example } }] }",
+            "n.yaml:4: `Host` is no header that a grant can set",
+        ),
+        (
+            "  grants: { http: [{ url: 'https://a.example/', headers: { X: '${HOME}' } }] }",
+            "n.yaml:4: header X: `${HOME}` is neither `${env:NAME}` nor `${file:/an/absolute/path}`",
+        ),
+        (
+            "  grants: { http: ['https://${env:HOST}/'] }",
+            "n.yaml:4: `https://${env:HOST}/`: a secret can only stand behind the host; write https://HOST/${env:NAME}",
+        ),
+        (
+            "  wants: { http: ['https://a.example/${env:HOME}'] }",
+            "n.yaml:4: `https://a.example/${env:HOME}`: secrets are the operator's to grant; a component may wish for the URL up to there",
+        ),
+        ("  limits: { httpTime: 2m }", "n.yaml:4: limits.httpTime `2m` is more than the host allows"),
+        (
+            "  limits: { httpAnswerBytes: 1Ki }",
+            "n.yaml:4: limits.httpAnswerBytes must be at least 8192: an answer's head has to fit",
         ),
         ("  grants: 7", "n.yaml:4: a mapping is expected here, such as `key: value`"),
         ("  workers: 1\n  workers: 2", "n.yaml:5: duplicate mapping key: workers; remove one of them"),

@@ -4,7 +4,7 @@ use wit_bindgen_core::Files;
 use wit_parser::{Resolve, WorldId};
 
 /// The text of contract 0.1.
-const TEXT: &str = include_str!("../../wit/v0.1/weir.wit");
+pub(crate) const TEXT: &str = include_str!("../../wit/v0.1/weir.wit");
 
 /// The contract, parsed, and its world. A mistake in it would be the repository's, not the author's.
 pub(crate) fn resolve() -> Result<(Resolve, WorldId), String> {

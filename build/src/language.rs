@@ -10,7 +10,13 @@ pub enum Language {
     Rust,
     /// A Go module: `go.mod`.
     Go,
+    /// A module: `app.py`.
+    Python,
 }
+
+/// The file at a folder's top that tells its language.
+const SIGNS: [(Language, &str); 3] =
+    [(Language::Rust, "Cargo.toml"), (Language::Go, "go.mod"), (Language::Python, "app.py")];
 
 impl Language {
     /// Tells by the files at the folder's top.
@@ -25,16 +31,15 @@ impl Language {
         }
         let entries = files::entries(directory)?;
         let has = |name: &str| entries.iter().any(|entry| entry.ends_with(name) && entry.is_file());
-        let signs = [(Language::Rust, "Cargo.toml", has("Cargo.toml")), (Language::Go, "go.mod", has("go.mod"))];
-        let found: Vec<_> = signs.iter().filter(|(.., there)| *there).collect();
+        let found: Vec<_> = SIGNS.iter().filter(|(_, sign)| has(sign)).collect();
         match found[..] {
-            [(language, ..)] => Ok(*language),
+            [(language, _)] => Ok(*language),
             [] => {
-                let known = signs.map(|(language, sign, _)| format!("{sign} ({language:?})"));
+                let known = SIGNS.map(|(language, sign)| format!("{sign} ({language:?})"));
                 Err(fails(format!("there is none of {}", known.join(", "))))
             }
             _ => {
-                let signs: Vec<_> = found.iter().map(|(_, sign, _)| *sign).collect();
+                let signs: Vec<_> = found.iter().map(|(_, sign)| *sign).collect();
                 Err(fails(format!("it has {}; keep each handler in a folder of its own", signs.join(" and "))))
             }
         }
@@ -50,7 +55,7 @@ mod tests {
     fn a_folder_is_told_by_its_files_and_a_doubt_is_said() {
         let dir = tempfile::tempdir().expect("a directory");
         let said = || Language::of(dir.path()).map_err(|error| error.to_string());
-        assert!(said().is_err_and(|words| words.contains("none of Cargo.toml (Rust), go.mod (Go)")));
+        assert!(said().is_err_and(|words| words.contains("none of Cargo.toml (Rust), go.mod (Go), app.py (Python)")));
         fs::write(dir.path().join("Cargo.toml"), "").expect("written");
         assert_eq!(said(), Ok(Language::Rust));
         fs::write(dir.path().join("go.mod"), "").expect("written");

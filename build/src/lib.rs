@@ -3,7 +3,7 @@
 //! Guarantees: [`build`] finds the folder's language, runs that language's own tools, and answers with components that export the
 //! contract, import nothing that weir does not offer, and name no directory they were told to hide; or with an error that says
 //! what is missing and the command that installs it. Core modules (Go, Rust for the bare target) become components in this
-//! process: no other program is needed for that. The contract and the kit for Go are compiled in, so nothing is fetched.
+//! process: no other program is needed for that. The contract and the kits are compiled in, so nothing is fetched.
 //!
 //! Does not: install anything by itself (only [`rust::Toolchain::install`] does, when called), cache what it built, read the
 //! environment, or look into what a component describes: that is `weir check`.
@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod go;
 mod language;
+pub mod python;
 pub mod rust;
 
 pub use component::ComponentError;
@@ -36,6 +37,8 @@ pub struct Job {
     /// What must not be found in a component, as the machine's own directories are nobody's business. For Rust they are mapped to
     /// other names.
     pub hidden: Vec<PathBuf>,
+    /// Where tools were installed for weir, each in a directory with its version; none: those on the PATH. Of Python.
+    pub tools: Option<PathBuf>,
     /// Rust: build every example as a component of its own, instead of the library.
     pub examples: bool,
 }
@@ -56,16 +59,22 @@ pub struct Component {
 /// If the language cannot be told, a tool is missing, a tool refuses the source, or what came out is no component for weir.
 pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, BuildError> {
     let name = files::name(&job.directory)?;
-    let modules = match Language::of(&job.directory)? {
+    let language = Language::of(&job.directory)?;
+    let hidden = match language {
+        Language::Rust | Language::Go => job.hidden.clone(),
+        Language::Python => python::hidden(job)?,
+    };
+    let modules = match language {
         Language::Rust => {
             let toolchain = Toolchain::find(&job.directory)?.ok_or_else(rust::missing)?;
             rust::compile(job, &toolchain, say)?
         }
         Language::Go => vec![(name, go::compile(job, say)?)],
+        Language::Python => vec![(name, python::compile(job, say)?)],
     };
     let finish = |(name, file): (String, PathBuf)| {
         let module = fs::read(&file).map_err(|source| BuildError::file("read", &file, source))?;
-        match component::finish(&module, &job.hidden) {
+        match component::finish(&module, &hidden) {
             Ok(bytes) => Ok(Component { name, bytes }),
             Err(source) => Err(BuildError::Component { name, source }),
         }
@@ -82,5 +91,6 @@ pub fn tools_of(job: &Job) -> Result<String, BuildError> {
     match Language::of(&job.directory)? {
         Language::Rust => Ok(Toolchain::find(&job.directory)?.ok_or_else(rust::missing)?.identity()),
         Language::Go => go::version(),
+        Language::Python => python::version(job),
     }
 }

@@ -410,6 +410,12 @@ pub fn guests() -> Option<PathBuf> {
     std::env::var("WEIR_TEST_GUESTS").ok().map(PathBuf::from)
 }
 
+/// Where compiled code is kept between runs: a component in Python takes a debug build the better part of a minute.
+#[expect(clippy::disallowed_methods, reason = "xtask says so by the environment")]
+pub fn compiled() -> Option<PathBuf> {
+    std::env::var("WEIR_TEST_COMPILED").ok().map(PathBuf::from).or_else(|| Some(guests()?.join("../compiled")))
+}
+
 /// A guest's bytes.
 pub fn component(guest: &str) -> Vec<u8> {
     let file = guests().expect("the guests are built").join(format!("{guest}.wasm"));

@@ -7,6 +7,7 @@
 //!
 //! Does not: build the host, or know how a language is built (`weir-build` does).
 
+use crate::place;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use std::{
@@ -15,6 +16,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 use weir_build::{BuildError, Job, Language, entries, rust::Toolchain, write};
+
+mod tools;
 
 /// One finished component.
 #[derive(Debug)]
@@ -95,8 +98,12 @@ pub(crate) fn build(workspace: &Path, only: &[String]) -> Result<Vec<Component>,
     if Toolchain::find(workspace)?.is_none() {
         Toolchain::install(workspace, &mut |what| progress.set_prefix(what.to_owned()))?;
     }
+    let chosen = || packages.iter().filter(|package| only.is_empty() || only.contains(&package.name));
+    if chosen().any(|package| package.language == Language::Python) {
+        tools::python(&tools_directory(), &progress);
+    }
     let mut built = Vec::new();
-    for package in packages.iter().filter(|package| only.is_empty() || only.contains(&package.name)) {
+    for package in chosen() {
         match build_package(workspace, package, &components_directory(workspace), &progress) {
             Err(GuestError::Build { package, source: missing @ BuildError::Missing { .. } }) => {
                 progress.suspend(|| eprintln!("SKIPPED: the handler {package}: {missing}"));
@@ -133,6 +140,7 @@ fn build_package(
         directory: package.directory.clone(),
         cargo_target: Some(target_directory(workspace)),
         hidden: machine_paths(workspace),
+        tools: Some(tools_directory()),
         examples: package.by_example,
     };
     let tools = weir_build::tools_of(&job).map_err(fails)?;
@@ -199,6 +207,7 @@ fn inputs(workspace: &Path, package: &Package, tools: &str) -> Result<String, Gu
         }
         // The kit, and how it is built.
         Language::Go => "sdk/go",
+        Language::Python => "sdk/python/weir",
     };
     for directory in
         [workspace.join(kit), workspace.join("wit"), workspace.join("build/src"), package.directory.clone()]
@@ -226,7 +235,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), GuestError>
     for entry in entries(directory)? {
         if !entry.is_dir() {
             files.push(entry);
-        } else if stem(&entry) != "target" && !stem(&entry).starts_with('.') {
+        } else if stem(&entry) != "target" && !stem(&entry).starts_with('.') && stem(&entry) != "__pycache__" {
             collect(&entry, files)?;
         }
     }
@@ -261,10 +270,14 @@ fn forget_old_builds(cache: &Path) {
     }
 }
 
-/// `${XDG_CACHE_HOME:-~/.cache}/weir/guests`.
+/// Where finished components are kept between builds.
 fn cache_directory() -> PathBuf {
-    let base = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("weir/guests")
+    place::cache("guests").unwrap_or_else(|_| std::env::temp_dir().join("weir/guests"))
+}
+
+/// Where the tools of languages are installed, each in a directory with its version.
+fn tools_directory() -> PathBuf {
+    place::cache("tools").unwrap_or_else(|_| std::env::temp_dir().join("weir/tools"))
 }
 
 /// What must not be found in a component: where this machine keeps things.

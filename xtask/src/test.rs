@@ -16,7 +16,8 @@ pub(crate) fn test(stages: &mut Stages) -> Done {
         let mut tests = cargo();
         tests
             .args(["test", "--workspace", "--no-fail-fast"])
-            .env("WEIR_TEST_GUESTS", guests::components_directory(&root));
+            .env("WEIR_TEST_GUESTS", guests::components_directory(&root))
+            .env("WEIR_TEST_COMPILED", place::cache("")?.join("compiled"));
         if let Server::Built(binary) = &server {
             tests.env("WEIR_TEST_APISERVER", binary);
         }
@@ -29,6 +30,7 @@ pub(crate) fn test(stages: &mut Stages) -> Done {
         stage::run(&mut tests, "see the failures above")
     })?;
     stages.run("tests in Go", || go_tests(&root))?;
+    stages.run("tests in Python", || python_tests(&root))?;
     if let Server::Missing(why) = server {
         eprintln!("\nSKIPPED: the genuine API suite did not run: {why}\n");
     }
@@ -49,6 +51,17 @@ fn go_tests(root: &Path) -> Done {
         }
     }
     Ok(())
+}
+
+/// The kit's own tests.
+fn python_tests(root: &Path) -> Done {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no python3; install Python 3.11 or newer");
+        return Ok(());
+    }
+    let mut python = Command::new("python3");
+    python.current_dir(root.join("sdk/python")).args(["-B", "-m", "unittest", "discover", "-s", "tests", "-t", "."]);
+    stage::run(&mut python, "see the failures above")
 }
 
 /// The cargo that runs us.

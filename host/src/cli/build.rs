@@ -11,7 +11,7 @@ use weir_build::Job;
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// The folder with the handler's source: a cargo package or a Go module
+    /// The folder with the handler's source: a cargo package, a Go module, or an app.py
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
     /// Where to write the component. Default: NAME.wasm in DIR, NAME being the folder's own name
@@ -24,7 +24,13 @@ pub(super) struct BuildArgs {
 
 pub(super) fn run(arguments: BuildArgs) -> Result<(), Box<dyn Error>> {
     let directory = arguments.directory;
-    let job = Job { directory: directory.clone(), cargo_target: None, hidden: hidden(&directory), examples: false };
+    let job = Job {
+        directory: directory.clone(),
+        cargo_target: None,
+        hidden: hidden(&directory),
+        tools: None,
+        examples: false,
+    };
     let mut say = |line: &str| {
         if !arguments.quiet && !line.is_empty() {
             eprintln!("  {line}");

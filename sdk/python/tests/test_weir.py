@@ -1,0 +1,89 @@
+"""The kit without weir: a test per promise."""
+
+import json
+import unittest
+from datetime import timedelta
+
+import weir
+from weir import _describe
+
+
+class Actions(unittest.TestCase):
+    def test_values_of_annotations_are_written_as_kubernetes_writes_them_and_none_removes(self):
+        made = weir.annotate({"a": True, "b": 3, "c": None, "d": "grüß"})
+        self.assertEqual(made.fields["values"], [("a", "true"), ("b", "3"), ("c", None), ("d", "grüß")])
+
+    def test_objects_become_json_and_text_is_left_as_it_is(self):
+        self.assertEqual(weir.create({"a": "ü"}).fields["manifest"], '{"a":"ü"}')
+        self.assertEqual(weir.create("kind: Pod").fields["manifest"], "kind: Pod")
+
+    def test_waits_are_rounded_up_and_cut_to_what_the_contract_can_name(self):
+        waits = [(0.0001, 1), (1.5, 1500), (timedelta(minutes=1), 60_000), (timedelta(days=365), 2**31 - 1)]
+        for wait, expected in waits:
+            self.assertEqual(weir.requeue_after(wait).fields["ms"], expected)
+        with self.assertRaises(ValueError):
+            weir.requeue_after(-1)
+
+    def test_a_wrong_word_is_refused_where_it_is_written(self):
+        for wrong in (lambda: weir.patch({}, format="yaml"), lambda: weir.emit("A", severity="bad"),
+                      lambda: weir.delete(propagation="up"), lambda: weir.log("a", level="loud")):
+            with self.assertRaisesRegex(ValueError, "is one of"):
+                wrong()
+
+    def test_equal_actions_are_equal(self):
+        self.assertEqual(weir.label({"a": 1}), weir.label({"a": "1"}))
+        self.assertNotEqual(weir.label({"a": 1}), weir.annotate({"a": 1}))
+
+
+class Descriptions(unittest.TestCase):
+    def setUp(self):
+        for kept in (_describe._watches, _describe._handlers, _describe._spec):
+            kept.clear()
+
+    def test_decorated_functions_are_described_and_found_by_their_watch(self):
+        weir.describe("Does things", reads=[{"apiVersion": "v1", "kind": "Pod"}])
+
+        @weir.watch("nodes", "v1", "Node", fields=[], resync=timedelta(seconds=30))
+        def nodes(event):
+            return [weir.annotate({"name": event.key.name})]
+
+        weir.watch("pods", "v1", "Pod")(lambda event: None)
+        described = json.loads(_describe.description())
+        self.assertEqual(described["watches"][0], {
+            "name": "nodes", "apiVersion": "v1", "kind": "Node", "fields": [], "resync": "30000ms"})
+        self.assertEqual(described["reads"], [{"apiVersion": "v1", "kind": "Pod"}])
+        self.assertIs(_describe.handler_of("nodes"), nodes)
+        event = weir.Event("updated", weir.ObjectKey("v1", "Node", None, "a"))
+        self.assertEqual(nodes(event), [weir.annotate({"name": "a"})])
+
+    def test_one_name_twice_and_no_watch_at_all_are_mistakes(self):
+        with self.assertRaisesRegex(ValueError, "watches nothing"):
+            _describe.description()
+        weir.watch("pods", "v1", "Pod")(lambda event: None)
+        with self.assertRaisesRegex(ValueError, "already"):
+            weir.watch("pods", "v1", "Pod")
+
+
+class Events(unittest.TestCase):
+    def test_states_are_parsed_and_the_last_call_is_told(self):
+        key = weir.ObjectKey("v1", "Pod", "a", "b")
+        event = weir.Event("deleted", key, object_json='{"a": 1}', previous_json='{"a": 0}')
+        self.assertEqual((event.object, event.previous, event.is_ending), ({"a": 1}, {"a": 0}, True))
+        self.assertIsNone(weir.Event("added", key).previous)
+        self.assertEqual(str(key), "v1/Pod a/b")
+
+
+class Host(unittest.TestCase):
+    def test_outside_of_weir_a_question_says_so(self):
+        for question in (weir.settings, weir.now, lambda: weir.cluster.get("v1", "Pod", "a"),
+                         lambda: list(weir.cluster.list("v1", "Pod")), lambda: weir.subject.get("/a")):
+            with self.assertRaisesRegex(weir.Unavailable, "no weir here"):
+                question()
+
+    def test_a_denied_read_is_permanent_and_an_outage_is_not(self):
+        self.assertTrue(issubclass(weir.Denied, weir.Permanent))
+        self.assertFalse(issubclass(weir.Unavailable, weir.Permanent))
+
+
+if __name__ == "__main__":
+    unittest.main()

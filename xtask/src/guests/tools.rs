@@ -1,0 +1,27 @@
+//! Installing what a language's handlers are built with, under a directory of the user's cache that is named after the version.
+//!
+//! What cannot be installed is said and left: the build then skips the handlers that need it, and names the command.
+
+use indicatif::ProgressBar;
+use std::{fs, path::Path, process::Command};
+use weir_build::python;
+
+/// Provides componentize-py. An environment that is only half there is made anew.
+pub(super) fn python(tools: &Path, progress: &ProgressBar) {
+    let place = python::place(tools);
+    if place.join("bin/componentize-py").is_file() {
+        return;
+    }
+    progress.set_prefix(format!("installing componentize-py {}", python::COMPONENTIZE));
+    let _ = fs::remove_dir_all(&place);
+    let package = format!("componentize-py=={}", python::COMPONENTIZE);
+    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(&place))
+        && succeeds(Command::new(place.join("bin/pip")).args(["install", "--quiet", &package]));
+    if !made {
+        progress.suspend(|| eprintln!("cannot install {package} with python3 -m venv and pip"));
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|ended| ended.status.success())
+}

@@ -64,6 +64,8 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// Grant every handler what it wants: `weir dev`.
     pub grant_wishes: bool,
+    /// Run only components whose manifest names their SHA-256.
+    pub require_digest: bool,
     /// Which process reports Events: the pod's name, or the host's.
     pub instance: String,
     /// What grants of `http` may refer to.

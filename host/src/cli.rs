@@ -118,6 +118,9 @@ struct HostArgs {
     /// Directory for compiled components; private to this user. Default: none, compile at each start
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    /// Run only components whose manifest names their digest (`sha256:`)
+    #[arg(long)]
+    require_digest: bool,
     #[command(flatten)]
     state: state::StateArgs,
     #[command(flatten)]

@@ -14,7 +14,7 @@
 //! | [`app`] | the composition root, which wires all of the above |
 //! | [`cli`] | the command line |
 //!
-//! [`contract`], [`kinds`] and [`selector`] are words that every room may use, [`failpoint`] places where tests may end the process. `ARCHITECTURE.md` is the map, with what must stay
+//! [`contract`], [`kinds`], [`places`] and [`selector`] are words that every room may use, [`failpoint`] places where tests may end the process. `ARCHITECTURE.md` is the map, with what must stay
 //! true and the tests that hold it.
 //!
 //! This library is what the program, its tests and its benchmarks are made of. It is not a stable interface for others: that is
@@ -29,6 +29,7 @@ pub mod failpoint;
 pub mod handler;
 pub mod kinds;
 pub mod ops;
+pub mod places;
 pub mod queue;
 pub mod runtime;
 pub mod selector;

@@ -249,6 +249,7 @@ async fn shows(api: &DevApi, description: &str, part: &str) {
         state: None,
         admin_token: None,
         grant_wishes: false,
+        require_digest: false,
         instance: "test".into(),
         secrets: weir::action::Secrets::default(),
     };

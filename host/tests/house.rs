@@ -16,12 +16,13 @@ use std::{
 mod source;
 
 /// Plain words that every room may use, except those that know nothing of ours.
-const WORDS: &[&str] = &["contract", "kinds", "selector", "failpoint", "handler::manifest"];
+const WORDS: &[&str] = &["contract", "kinds", "places", "selector", "failpoint", "handler::manifest"];
 
 /// Which rooms a room may name beside itself and the [`WORDS`]. A room that is not listed fails, so that its place is decided.
 const ROOMS: &[(&str, &[&str], &str)] = &[
     ("contract", &[], "a word others build on"),
     ("kinds", &[], "a word others build on"),
+    ("places", &[], "a word others build on"),
     ("selector", &[], "a word others build on"),
     ("failpoint", &[], "a word for tests"),
     ("handler", &[], "what handlers there are is known without watching, calling or acting"),

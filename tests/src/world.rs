@@ -177,6 +177,7 @@ impl World {
             admin_token: None,
             grant_wishes: false,
             instance: "weir-test".to_owned(),
+            require_digest: false,
             secrets: Secrets::new([("HOOK_SECRET".to_owned(), SECRET.to_owned())]),
         };
         self.weir = Some(App::start(settings, client, "a scenario's".to_owned()).await.unwrap());

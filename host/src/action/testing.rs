@@ -79,6 +79,7 @@ pub(super) fn manifest() -> Manifest {
         instance: Instance::Warm,
         field_manager: "weir/h".into(),
         dry_run: false,
+        sha256: None,
     }
 }
 

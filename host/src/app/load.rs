@@ -15,7 +15,7 @@ use crate::{
     watch::{Informers, Mode, Source, WatchSpec},
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What loading works with.
@@ -47,10 +47,11 @@ pub(super) struct Checked {
 /// Compiles, asks `describe`, merges and checks. The error is for people: one line, naming the file.
 pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, String> {
     let file = found.component.display();
+    let operator = found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text));
+    pinned(parts.settings.require_digest, found, operator)?;
     let component =
         parts.engine.load(&found.stem, found.bytes.clone()).await.map_err(|error| format!("{file}: {error}"))?;
     let described = component.describe().await.map_err(|error| format!("{file}: {error}"))?;
-    let operator = found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text));
     let mut manifest =
         handler::merge(&described, operator, &found.stem, parts.settings.workers).map_err(|error| error.to_string())?;
     for watch in &mut manifest.watches {
@@ -75,6 +76,23 @@ pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, Strin
     let granted = if parts.settings.grant_wishes { ", granted what it wants" } else { "" };
     let version = format!("{}, {written}{granted}", found.digest);
     Ok(Checked { version, component, manifest })
+}
+
+/// Whether the component is the one that its manifest names, or need not be named.
+fn pinned(required: bool, found: &Found, operator: Option<(&Path, &str)>) -> Result<(), String> {
+    let (file, digest) = (found.component.display().to_string(), &found.digest);
+    let pin = operator.map(handler::pinned).transpose().map_err(|error| error.to_string())?.flatten();
+    match pin {
+        Some(pin) if *pin != **digest => Err(format!(
+            "{file}: its digest is {digest}, and {} names {pin}; put the named component back, or name this one",
+            operator.map_or_else(String::new, |(path, _)| path.display().to_string())
+        )),
+        None if required => Err(format!(
+            "{file}: no manifest names its digest, which --require-digest asks for; to trust it, add to {} under `spec`: sha256: {digest}",
+            found.component.with_extension("yaml").display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Gives a watch the host's namespaces, unless it names its own or its kind has none.
@@ -148,5 +166,39 @@ fn spec_of(watch: &Watch) -> WatchSpec {
         label_selector: watch.label_selector.clone(),
         field_selector: watch.field_selector.clone(),
         mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_component_that_its_manifest_does_not_name_is_refused_where_that_is_asked_for() {
+        let found = |pin: Option<&str>| Found {
+            stem: "a".into(),
+            component: "p/a.wasm".into(),
+            bytes: "abc".into(),
+            digest: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+            manifest: pin.map(|pin| {
+                let text = format!("apiVersion: weir.dev/v1alpha1\nkind: Handler\nspec: {{ sha256: {pin} }}\n");
+                (PathBuf::from("p/a.yaml"), text.into())
+            }),
+            manifest_digest: None,
+        };
+        let judge = |required: bool, pin: Option<&str>| {
+            let found = found(pin);
+            pinned(required, &found, found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text)))
+        };
+        let (right, wrong) = (found(None).digest, "0".repeat(64));
+        assert_eq!(judge(true, Some(&right)), Ok(()));
+        assert_eq!(judge(false, None), Ok(()));
+        for required in [true, false] {
+            let said = judge(required, Some(&wrong)).unwrap_err();
+            assert!(said.contains(&*right) && said.contains(&wrong) && said.contains("p/a.yaml"), "{said}");
+        }
+        let said = judge(true, None).unwrap_err();
+        assert!(said.ends_with(&format!("add to p/a.yaml under `spec`: sha256: {right}")), "{said}");
     }
 }

@@ -103,6 +103,7 @@ impl HostArgs {
             state: self.state.settings()?,
             admin_token: self.admin_token_file.as_deref().map(super::token).transpose()?,
             grant_wishes,
+            require_digest: self.require_digest,
             instance: super::instance(),
             secrets: secrets(),
         })

@@ -150,11 +150,11 @@ impl Store {
     /// read-only) is tried again and again while weir goes on without what is in it: that is taken up at the next start.
     ///
     /// # Errors
-    /// [`OpenError::InUse`]: another weir uses it.
+    /// [`OpenError::InUse`]: another weir uses it; [`OpenError::OpenToAll`]: anybody may.
     pub fn open(settings: StoreSettings, metrics: StoreMetrics) -> Result<Store, OpenError> {
         match opened(&settings) {
             Ok((disk, contents, set_aside)) => Store::start(settings, metrics, Some(disk), contents, set_aside),
-            Err(used @ OpenError::InUse { .. }) => Err(used),
+            Err(refused @ (OpenError::InUse { .. } | OpenError::OpenToAll { .. })) => Err(refused),
             Err(error @ OpenError::Directory { .. }) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

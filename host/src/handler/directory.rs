@@ -7,6 +7,8 @@
 //!   sight, or renamed into place. A component and the YAML beside it are taken together.
 //! - **The last good content stays.** A file that moves, grows beyond its bound or cannot be read, or a directory that
 //!   vanishes, leaves the snapshot as it was, with a [`Problem`] that says so.
+//! - **Not everybody's.** A directory or file that everybody may write to, and a link that leads out of the directory, is not taken, with a
+//!   [`Problem`]. A ConfigMap's mount is read-only and its links stay inside.
 //! - **Renames are fast.** What is renamed into place is published without any wait; a kubelet's `..data` swap counts.
 //! - **Nothing depends on events.** A slow poll finds what no event told: network mounts, the target of a symbolic link, a
 //!   directory that was replaced.

@@ -41,6 +41,8 @@ pub struct Manifest {
     pub field_manager: String,
     /// Send every write with `dryRun=All`.
     pub dry_run: bool,
+    /// The one component that runs under this manifest: its SHA-256, in hex. None: whichever lies beside it.
+    pub sha256: Option<String>,
 }
 
 /// The largest `workers`.

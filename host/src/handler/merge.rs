@@ -80,8 +80,17 @@ pub fn merge(
         instance: ours.instance.unwrap_or_default(),
         field_manager: ours.field_manager.unwrap_or_else(|| format!("weir/{name}")),
         dry_run: ours.dry_run.unwrap_or_default(),
+        sha256: ours.sha256,
         name,
     })
+}
+
+/// Which component the operator's file is for, if it says so; asked before anything of the component is compiled.
+///
+/// # Errors
+/// As [`merge`], as far as the operator's file alone can be wrong.
+pub fn pinned(operator: (&Path, &str)) -> Result<Option<String>, ManifestError> {
+    Ok(partial::operators(&Origin::Operator(operator.0), operator.1)?.sha256)
 }
 
 /// Grants what the handler wants, and every kind it would read; for `weir dev`.

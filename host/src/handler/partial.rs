@@ -35,6 +35,7 @@ pub(super) struct Partial {
     pub(super) instance: Option<Instance>,
     pub(super) field_manager: Option<String>,
     pub(super) dry_run: Option<bool>,
+    pub(super) sha256: Option<String>,
 }
 
 /// Reads what a component described.
@@ -55,6 +56,7 @@ pub(super) fn described(origin: &Origin<'_>, text: &str) -> Result<Partial, Mani
         ("instance", spec.instance.as_ref().map(|it| it.referenced.line())),
         ("fieldManager", spec.field_manager.as_ref().map(|it| it.referenced.line())),
         ("dryRun", spec.dry_run.as_ref().map(|it| it.referenced.line())),
+        ("sha256", spec.sha256.as_ref().map(|it| it.referenced.line())),
     ] {
         if at.is_some() {
             return Err(refuse(key, at));
@@ -125,7 +127,17 @@ fn checked(origin: &Origin<'_>, spec: written::Spec) -> Result<Partial, Manifest
             })
             .transpose()?,
         dry_run: spec.dry_run.map(|dry_run| dry_run.value),
+        sha256: spec.sha256.map(|pin| digest(origin, &pin)).transpose()?,
     })
+}
+
+/// A component's digest, as `weir check` prints it, with or without the name of the hash.
+fn digest(origin: &Origin<'_>, written: &Spanned<String>) -> Result<String, ManifestError> {
+    let hex = written.value.strip_prefix("sha256:").unwrap_or(&written.value).to_ascii_lowercase();
+    if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(hex);
+    }
+    Err(origin.wrong_at(written, "sha256 is not the 64 hexadecimal digits of a component; `weir check` prints them"))
 }
 
 fn later<T>(origin: &Origin<'_>, at: &Spanned<T>, key: &str) -> ManifestError {

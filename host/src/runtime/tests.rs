@@ -36,6 +36,7 @@ fn manifest() -> Manifest {
         instance: Instance::Warm,
         field_manager: "weir/x".into(),
         dry_run: false,
+        sha256: None,
     }
 }
 

@@ -102,6 +102,14 @@ pub enum OpenError {
         /// Of the process; `unknown` if it has not written that yet.
         pid: String,
     },
+    /// Everybody may write there.
+    #[error("the state directory {} may be written to by everybody (mode {mode:03o}), and what it holds decides what handlers are told; chmod o-w it, or name a directory in it, which weir makes for itself", dir.display())]
+    OpenToAll {
+        /// The directory.
+        dir: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// It cannot be made, read or written.
     #[error("the state directory {} cannot be used; see that it can be written and is not full, or name another with --state-dir", dir.display())]
     Directory {
@@ -130,7 +138,7 @@ impl Disk {
     /// Opens the directory, or makes it, and reads all there is. What cannot be used is set aside and something new begun.
     ///
     /// # Errors
-    /// [`OpenError::InUse`]; [`OpenError::Directory`] for everything that is not the content's fault.
+    /// [`OpenError::InUse`]; [`OpenError::OpenToAll`]; [`OpenError::Directory`] for everything else that is not the content's fault.
     pub(in crate::dispatch) fn open(
         dir: &Path,
         settings: &DiskSettings,

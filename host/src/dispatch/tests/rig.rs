@@ -173,6 +173,7 @@ pub(super) fn manifest(watches: Vec<Watch>) -> Manifest {
         instance: Instance::Warm,
         field_manager: "weir/h".into(),
         dry_run: false,
+        sha256: None,
     }
 }
 

@@ -1,13 +1,14 @@
 //! One file as several looks see it: when it has stopped moving, and what it held last.
 
 use super::{Problem, QUIET, SETTLE, look::Moment};
+use crate::places;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, Metadata},
     io::{self, Read},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -108,7 +109,7 @@ impl Seen {
     }
 
     fn read(&mut self, path: &Path, room: Room, moment: Moment) {
-        match read_whole(path, room) {
+        match safe(path).and_then(|safe| read_whole(&safe, room)) {
             Ok((content, stamp)) => {
                 let fresh = stamp.age(moment.wall) < SETTLE;
                 *self = Seen { taken: Some(content), stamp: Some(stamp), fresh, ..Seen::default() };
@@ -159,6 +160,20 @@ impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Refusal::Io(error)
     }
+}
+
+/// Where the file really lies, if that is inside the directory and not everybody may change it.
+fn safe(path: &Path) -> Result<PathBuf, Refusal> {
+    let real = fs::canonicalize(path)?;
+    let root = fs::canonicalize(path.parent().unwrap_or(path))?;
+    let Ok(inside) = real.strip_prefix(&root) else { return Err(Refusal::Problem(outside(path, &real))) };
+    // The file, and the directories between the two; the directory itself is looked at with every look.
+    for place in inside.ancestors().filter(|it| !it.as_os_str().is_empty()).map(|it| root.join(it)) {
+        if let Some(mode) = places::open_to_all(&place)? {
+            return Err(Refusal::Problem(open_to_all(path, &place, mode)));
+        }
+    }
+    Ok(real)
 }
 
 /// Reads a file that is not longer than it may be, and did not change while it was read.
@@ -212,6 +227,24 @@ fn dangling(path: &Path) -> Problem {
 
 fn not_a_file(path: &Path) -> Problem {
     Problem { file: path.to_owned(), what: "it is not a regular file".into(), fix: "rename it, or remove it".into() }
+}
+
+fn outside(path: &Path, real: &Path) -> Problem {
+    Problem {
+        file: path.to_owned(),
+        what: format!("it is a symbolic link to {}, outside its directory", real.display()),
+        fix: "copy the file here".into(),
+    }
+}
+
+/// `place`, which leads to `file` or is it, is everybody's.
+pub(super) fn open_to_all(file: &Path, place: &Path, mode: u32) -> Problem {
+    let what = if file == place { "it".into() } else { place.display().to_string() };
+    Problem {
+        file: file.to_owned(),
+        what: format!("{what} may be written to by everybody (mode {mode:03o}), and what lies there is run"),
+        fix: format!("chmod o-w {}, or mount it read-only", place.display()),
+    }
 }
 
 fn not_text(path: &Path) -> Problem {

@@ -5,8 +5,9 @@
 
 use super::{
     Found, Limits, Problem, Snapshot,
-    file::{Room, Seen},
+    file::{Room, Seen, open_to_all},
 };
+use crate::places;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -160,6 +161,9 @@ impl Reader {
 
     fn list(&self) -> Result<Listing, Problem> {
         let mut listing = Listing::default();
+        if let Some(mode) = places::open_to_all(&self.dir).map_err(|error| self.unlistable(&error))? {
+            return Err(open_to_all(&self.dir, &self.dir, mode));
+        }
         let entries = fs::read_dir(&self.dir).map_err(|error| self.unlistable(&error))?;
         for (count, entry) in entries.enumerate() {
             if count >= self.limits.entries {

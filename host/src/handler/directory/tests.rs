@@ -1,5 +1,9 @@
 use super::*;
-use std::{collections::BTreeSet, fs, os::unix::fs::symlink};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+};
 use tempfile::TempDir;
 
 mod followed;
@@ -339,4 +343,50 @@ fn every_name_that_is_looked_at_is_a_reason_to_look() {
             .filter(|name| look::matters(name))
             .collect();
     assert_eq!(reasons, ["..data", "a.cwasm", "a.wasm", "a.yaml", "a.yml"].into());
+}
+
+#[test]
+fn what_everybody_may_write_to_and_what_lies_elsewhere_is_not_taken() {
+    let desk = Desk::new(Limits::default());
+    let mode = |name: &str, mode| fs::set_permissions(desk.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    let elsewhere = TempDir::new().unwrap();
+    fs::write(elsewhere.path().join("x.wasm"), "x").unwrap();
+    symlink(elsewhere.path().join("x.wasm"), desk.path("out.wasm")).unwrap();
+    for name in ["open.wasm", "group.wasm", "pair.wasm", "pair.yaml"] {
+        desk.write(name, "x");
+    }
+    for (dir, modes) in [("hers", 0o755), ("theirs", 0o757)] {
+        fs::create_dir(desk.path(dir)).unwrap();
+        desk.write(&format!("{dir}/x.wasm"), "x");
+        mode(dir, modes);
+        symlink(format!("{dir}/x.wasm"), desk.path(&format!("by-{dir}.wasm"))).unwrap();
+    }
+    mode("open.wasm", 0o646);
+    mode("pair.yaml", 0o602);
+    mode("group.wasm", 0o664);
+    let found = scan(desk.dir.path(), Limits::default());
+    assert_eq!(contents(&found), [("by-hers", "x", None), ("group", "x", None)]);
+    for (file, words) in [
+        ("out.wasm", "outside its directory"),
+        ("open.wasm", "mode 646"),
+        ("pair.yaml", "mode 602"),
+        ("by-theirs.wasm", "theirs may be written to by everybody (mode 757)"),
+    ] {
+        let problem = problem(&found, file).to_string();
+        assert!(problem.contains(words), "{problem}");
+    }
+}
+
+#[test]
+fn a_directory_that_becomes_everybodys_keeps_what_was_found_and_says_so() {
+    let mut desk = Desk::new(Limits::default());
+    desk.write("a.wasm", "a");
+    let before = desk.finally();
+    fs::set_permissions(desk.dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    desk.write("b.wasm", "b");
+    let look = desk.settled();
+    assert_eq!(look.snapshot.files, before.files);
+    assert!(look.snapshot.problems[0].fix.contains("chmod o-w"), "{:?}", look.snapshot.problems);
+    fs::set_permissions(desk.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(desk.finally().files.len(), 2);
 }

@@ -270,6 +270,7 @@ fn a_component_may_not_say_what_is_the_operators() {
         "instance: warm",
         "fieldManager: x",
         "dryRun: true",
+        "sha256: abc",
     ] {
         let name = key.split(':').next().unwrap();
         let refused = describe_refusal(&format!("watches: []\n{key}\n"));
@@ -296,4 +297,18 @@ fn a_description_may_be_json() {
     let manifest =
         merge(r#"{"watches":[{"name":"a","apiVersion":"apps/v1","kind":"Deployment"}]}"#, None, "n", 1).unwrap();
     assert_eq!(manifest.watches[0].kind, "Deployment");
+}
+
+#[test]
+fn a_pin_is_a_sha256_and_can_be_asked_for_alone() {
+    let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let file = |pin: &str| format!("apiVersion: weir.dev/v1alpha1\nkind: Handler\nspec:\n  sha256: {pin}\n");
+    let pin = |text: &str| pinned((Path::new("n.yaml"), text)).map_err(|error| error.to_string());
+    for written in [hex.to_owned(), hex.to_uppercase(), format!("sha256:{hex}")] {
+        assert_eq!(pin(&file(&written)), Ok(Some(hex.to_owned())), "{written}");
+    }
+    assert_eq!(pin("apiVersion: weir.dev/v1alpha1\nkind: Handler\n"), Ok(None));
+    for wrong in ["abc", &hex[1..], &hex.replace('b', "x")] {
+        assert!(pin(&file(wrong)).is_err_and(|said| said.starts_with("n.yaml:4: sha256 is not the 64 hex")), "{wrong}");
+    }
 }

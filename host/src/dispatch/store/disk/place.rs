@@ -1,11 +1,12 @@
 //! The directory around the ledger: who has it, what format it is of, and where things go that cannot be used.
 //!
-//! Promises: it is one process's at a time, and the next learns whose; directories are made for their owner alone, and one that is there keeps its mode; what
-//! is set aside is moved whole, to a place that nothing else has; the format is written whole or not at all.
+//! Promises: it is one process's at a time, and the next learns whose; directories are made for their owner alone, and one that is there keeps its mode,
+//! unless everybody may write there, which is refused; what is set aside is moved whole, to a place that nothing else has; the format is written whole or not at all.
 //!
 //! Not here: any file that weir did not make. What else lies in the directory stays where it is.
 
 use super::{OpenError, Refusal};
+use crate::places;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -55,6 +56,9 @@ pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
 pub(super) fn claim(dir: &Path) -> Result<Lock, OpenError> {
     let failed = |source| OpenError::Directory { dir: dir.to_owned(), source };
     make_private(dir).map_err(failed)?;
+    if let Some(mode) = places::open_to_all(dir).map_err(failed)? {
+        return Err(OpenError::OpenToAll { dir: dir.to_owned(), mode });
+    }
     let mut options = OpenOptions::new();
     let path = dir.join(LOCK);
     let mut file =

@@ -178,3 +178,14 @@ fn what_the_operating_system_refuses_is_no_damage() {
     }
     assert!(matches!(Refusal::from(io::Error::from(io::ErrorKind::UnexpectedEof)), Refusal::Unusable(_)));
 }
+
+#[test]
+fn a_directory_that_everybody_may_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = scratch();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = Disk::open(dir.path(), &TINY).err().unwrap();
+    assert!(matches!(refused, OpenError::OpenToAll { mode: 0o777, .. }), "{refused}");
+    // One that weir makes inside it is its own.
+    open(&dir.path().join("weir"));
+}

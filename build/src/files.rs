@@ -1,6 +1,6 @@
 //! Files and folders, with errors that name them.
 
-use crate::BuildError;
+use crate::{BuildError, Job};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -51,6 +51,13 @@ pub(crate) fn provide(directory: &Path, files: &[(String, Vec<u8>)]) -> Result<(
         write(&directory.join(name), bytes)?;
     }
     Ok(())
+}
+
+/// Of the directories to hide, those that the folder lies in, for tools that read nothing else of this machine. Their runtimes came
+/// compiled and name directories of the machines where that was done, which may be called like one here.
+pub(crate) fn around(job: &Job) -> Result<Vec<PathBuf>, BuildError> {
+    let whole = fs::canonicalize(&job.directory).map_err(|source| BuildError::file("find", &job.directory, source))?;
+    Ok(job.hidden.iter().filter(|hidden| whole.starts_with(hidden)).cloned().collect())
 }
 
 #[cfg(test)]

@@ -12,11 +12,20 @@ pub enum Language {
     Go,
     /// A module: `app.py`.
     Python,
+    /// A module: `app.js`.
+    JavaScript,
+    /// A module: `app.ts`.
+    TypeScript,
 }
 
 /// The file at a folder's top that tells its language.
-const SIGNS: [(Language, &str); 3] =
-    [(Language::Rust, "Cargo.toml"), (Language::Go, "go.mod"), (Language::Python, "app.py")];
+const SIGNS: [(Language, &str); 5] = [
+    (Language::Rust, "Cargo.toml"),
+    (Language::Go, "go.mod"),
+    (Language::Python, "app.py"),
+    (Language::JavaScript, "app.js"),
+    (Language::TypeScript, "app.ts"),
+];
 
 impl Language {
     /// Tells by the files at the folder's top.

@@ -14,6 +14,7 @@ mod contract;
 mod error;
 mod files;
 mod go;
+pub mod javascript;
 mod language;
 pub mod python;
 pub mod rust;
@@ -37,7 +38,7 @@ pub struct Job {
     /// What must not be found in a component, as the machine's own directories are nobody's business. For Rust they are mapped to
     /// other names.
     pub hidden: Vec<PathBuf>,
-    /// Where tools were installed for weir, each in a directory with its version; none: those on the PATH. Of Python.
+    /// Where tools were installed for weir, each in a directory with its version; none: those on the PATH. Of Python and JavaScript.
     pub tools: Option<PathBuf>,
     /// Rust: build every example as a component of its own, instead of the library.
     pub examples: bool,
@@ -62,7 +63,7 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
     let language = Language::of(&job.directory)?;
     let hidden = match language {
         Language::Rust | Language::Go => job.hidden.clone(),
-        Language::Python => python::hidden(job)?,
+        Language::Python | Language::JavaScript | Language::TypeScript => files::around(job)?,
     };
     let modules = match language {
         Language::Rust => {
@@ -71,6 +72,7 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
         }
         Language::Go => vec![(name, go::compile(job, say)?)],
         Language::Python => vec![(name, python::compile(job, say)?)],
+        Language::JavaScript | Language::TypeScript => vec![(name, javascript::compile(job, language, say)?)],
     };
     let finish = |(name, file): (String, PathBuf)| {
         let module = fs::read(&file).map_err(|source| BuildError::file("read", &file, source))?;
@@ -88,9 +90,11 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
 ///
 /// If a tool is missing.
 pub fn tools_of(job: &Job) -> Result<String, BuildError> {
-    match Language::of(&job.directory)? {
+    let language = Language::of(&job.directory)?;
+    match language {
         Language::Rust => Ok(Toolchain::find(&job.directory)?.ok_or_else(rust::missing)?.identity()),
         Language::Go => go::version(),
         Language::Python => python::version(job),
+        Language::JavaScript | Language::TypeScript => javascript::version(job, language),
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     contract, files,
 };
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -66,13 +65,6 @@ pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, B
     componentize.args(["-p", ".weir/python", "-p", ".", "weir_entry", "-o", ".weir/component.wasm"]);
     run(&mut componentize, true, say)?;
     Ok(own.join("component.wasm"))
-}
-
-/// Of the directories to hide, those that the folder lies in: the tool reads nothing else of this machine. Its runtime came compiled
-/// and names directories of the machine where that was done, which may be called like one here.
-pub(crate) fn hidden(job: &Job) -> Result<Vec<PathBuf>, BuildError> {
-    let whole = fs::canonicalize(&job.directory).map_err(|source| BuildError::file("find", &job.directory, source))?;
-    Ok(job.hidden.iter().filter(|hidden| whole.starts_with(hidden)).cloned().collect())
 }
 
 #[cfg(test)]

@@ -139,6 +139,21 @@ async fn python_answers_the_table() {
 }
 
 #[tokio::test]
+async fn javascript_answers_the_table() {
+    answers_the_table("js").await;
+}
+
+#[tokio::test]
+async fn typescript_answers_the_table() {
+    answers_the_table("ts").await;
+}
+
+#[tokio::test]
+async fn an_instance_in_javascript_survives_its_calls() {
+    survives_its_calls("js").await;
+}
+
+#[tokio::test]
 async fn an_instance_in_go_survives_its_calls() {
     survives_its_calls("go").await;
 }

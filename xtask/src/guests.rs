@@ -102,6 +102,9 @@ pub(crate) fn build(workspace: &Path, only: &[String]) -> Result<Vec<Component>,
     if chosen().any(|package| package.language == Language::Python) {
         tools::python(&tools_directory(), &progress);
     }
+    if chosen().any(|package| matches!(package.language, Language::JavaScript | Language::TypeScript)) {
+        tools::javascript(&tools_directory(), &progress);
+    }
     let mut built = Vec::new();
     for package in chosen() {
         match build_package(workspace, package, &components_directory(workspace), &progress) {
@@ -208,6 +211,7 @@ fn inputs(workspace: &Path, package: &Package, tools: &str) -> Result<String, Gu
         // The kit, and how it is built.
         Language::Go => "sdk/go",
         Language::Python => "sdk/python/weir",
+        Language::JavaScript | Language::TypeScript => "sdk/js",
     };
     for directory in
         [workspace.join(kit), workspace.join("wit"), workspace.join("build/src"), package.directory.clone()]
@@ -235,7 +239,9 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), GuestError>
     for entry in entries(directory)? {
         if !entry.is_dir() {
             files.push(entry);
-        } else if stem(&entry) != "target" && !stem(&entry).starts_with('.') && stem(&entry) != "__pycache__" {
+        } else if !matches!(stem(&entry).as_str(), "target" | "node_modules" | "__pycache__")
+            && !stem(&entry).starts_with('.')
+        {
             collect(&entry, files)?;
         }
     }

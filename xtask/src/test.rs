@@ -5,7 +5,8 @@ use crate::{
     guests, place,
     stage::{self, Done, Failed, Stages},
 };
-use std::{path::Path, process::Command};
+use std::{ffi::OsString, path::Path, process::Command};
+use weir_build::javascript;
 
 /// Runs everything.
 pub(crate) fn test(stages: &mut Stages) -> Done {
@@ -31,6 +32,7 @@ pub(crate) fn test(stages: &mut Stages) -> Done {
     })?;
     stages.run("tests in Go", || go_tests(&root))?;
     stages.run("tests in Python", || python_tests(&root))?;
+    stages.run("tests in JavaScript", || javascript_tests(&root))?;
     if let Server::Missing(why) = server {
         eprintln!("\nSKIPPED: the genuine API suite did not run: {why}\n");
     }
@@ -62,6 +64,24 @@ fn python_tests(root: &Path) -> Done {
     let mut python = Command::new("python3");
     python.current_dir(root.join("sdk/python")).args(["-B", "-m", "unittest", "discover", "-s", "tests", "-t", "."]);
     stage::run(&mut python, "see the failures above")
+}
+
+/// The kit's own tests.
+fn javascript_tests(root: &Path) -> Done {
+    if Command::new("npm").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no npm; install Node 20 or newer from https://nodejs.org");
+        return Ok(());
+    }
+    // What building the guests has installed: `tsc` and `esbuild` are asked for by name.
+    let mut path = OsString::from(javascript::programs(&place::cache("tools")?));
+    path.push(":");
+    path.push(place::variable("PATH").unwrap_or_default());
+    let npm_test = |folder: &str| {
+        let mut npm = Command::new("npm");
+        npm.current_dir(root.join(folder)).args(["test", "--silent"]).env("PATH", &path);
+        stage::run(&mut npm, "see the failures above")
+    };
+    npm_test("sdk/js")
 }
 
 /// The cargo that runs us.

@@ -4,7 +4,7 @@
 
 use indicatif::ProgressBar;
 use std::{fs, path::Path, process::Command};
-use weir_build::python;
+use weir_build::{javascript, python};
 
 /// Provides componentize-py. An environment that is only half there is made anew.
 pub(super) fn python(tools: &Path, progress: &ProgressBar) {
@@ -19,6 +19,27 @@ pub(super) fn python(tools: &Path, progress: &ProgressBar) {
         && succeeds(Command::new(place.join("bin/pip")).args(["install", "--quiet", &package]));
     if !made {
         progress.suspend(|| eprintln!("cannot install {package} with python3 -m venv and pip"));
+    }
+}
+
+/// Provides what JavaScript and TypeScript are built with.
+pub(super) fn javascript(tools: &Path, progress: &ProgressBar) {
+    let programs = javascript::programs(tools);
+    if javascript::PROGRAMS.iter().all(|program| programs.join(program).exists()) {
+        return;
+    }
+    let place = javascript::place(tools);
+    progress.set_prefix(format!("installing {}", javascript::PACKAGES.join(", ")));
+    let _ = fs::remove_dir_all(&place);
+    let made = fs::create_dir_all(&place).is_ok()
+        && succeeds(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--prefix"])
+                .arg(&place)
+                .args(javascript::PACKAGES),
+        );
+    if !made {
+        progress.suspend(|| eprintln!("cannot install {} with npm", javascript::PACKAGES.join(" ")));
     }
 }
 

@@ -149,6 +149,20 @@ async fn typescript_answers_the_table() {
 }
 
 #[tokio::test]
+async fn an_error_that_nobody_meant_has_its_stack_in_javascript() {
+    for language in ["js", "ts"] {
+        let Some(handler) = handler_in(language, Arc::new(|_| ())).await else { return };
+        let failure = handler.invoke(event("retry", &Value::Null)).await.unwrap_err();
+        let stack = failure.stderr.to_string();
+        assert!(stack.starts_with("Error: as any error\n    at act ("), "{language}: {stack}");
+        assert!(stack.contains(if language == "js" { "/app.js:" } else { "/.weir/bundle.js:" }), "{language}: {stack}");
+        // What was meant needs none.
+        let failure = handler.invoke(event("permanent", &Value::Null)).await.unwrap_err();
+        assert_eq!(failure.stderr.to_string(), "", "{language}");
+    }
+}
+
+#[tokio::test]
 async fn an_instance_in_javascript_survives_its_calls() {
     survives_its_calls("js").await;
 }

@@ -66,7 +66,7 @@ fn python_tests(root: &Path) -> Done {
     stage::run(&mut python, "see the failures above")
 }
 
-/// The kit's own tests.
+/// The kit's own tests, and those of what is written with it, which take the kit from where a build puts it.
 fn javascript_tests(root: &Path) -> Done {
     if Command::new("npm").arg("--version").output().is_err() {
         eprintln!("SKIPPED: there is no npm; install Node 20 or newer from https://nodejs.org");
@@ -81,7 +81,12 @@ fn javascript_tests(root: &Path) -> Done {
         npm.current_dir(root.join(folder)).args(["test", "--silent"]).env("PATH", &path);
         stage::run(&mut npm, "see the failures above")
     };
-    npm_test("sdk/js")
+    npm_test("sdk/js")?;
+    for plugin in ["plugins/service-announcer", "plugins/service-announcer-ts"] {
+        javascript::provide(&root.join(plugin)).map_err(|error| Failed(crate::chain(&error)))?;
+        npm_test(plugin)?;
+    }
+    Ok(())
 }
 
 /// The cargo that runs us.

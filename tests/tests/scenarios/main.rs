@@ -70,6 +70,8 @@ scenarios! {
     only_the_namespaces_asked_for_are_watched,
     only_what_was_asked_for_is_handed_over,
     other_objects_are_read_page_by_page_as_granted,
+    services_are_announced_by_a_handler_in_typescript,
+    services_are_announced_in_a_chat,
     the_api_being_away_is_no_failure_of_a_handler,
     the_handlers_own_write_does_not_wake_it,
     the_state_acknowledged_before_is_handed_over,

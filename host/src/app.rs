@@ -11,6 +11,7 @@ mod metrics;
 mod orders;
 mod reads;
 mod status;
+mod survey;
 
 use crate::{
     action::{ActionMetrics, Outside, Secrets},
@@ -37,6 +38,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+pub use survey::{KnownKinds, manifests};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

@@ -10,6 +10,7 @@ mod call;
 mod check;
 mod dead;
 mod dev;
+mod rbac;
 mod run;
 mod state;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Call(call::CallArgs),
     /// Show what a component wants, and grant it in the manifest beside it
     Allow(allow::AllowArgs),
+    /// Print the least RBAC roles with which weir can run the handlers of a directory
+    Rbac(rbac::RbacArgs),
     /// Show what a running weir is doing
     Status(status::StatusArgs),
     /// List, show, retry or drop dead letters: events that were given up
@@ -168,6 +171,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Allow(arguments) => allow::run(arguments),
+        Command::Rbac(arguments) => rbac::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Dead(arguments) => dead::run(arguments),
         Command::Forget(arguments) => dead::forget(arguments),

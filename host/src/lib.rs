@@ -10,6 +10,7 @@
 //! | [`runtime`] | from event to reply: compiled components, and the one way to call them |
 //! | [`action`] | from reply to API requests: grants, the plan, and what answers mean |
 //! | [`handler`] | which handlers there are: manifests, the directory, reloads |
+//! | [`rights`] | what an API server has to allow for all that: permissions, rules, roles |
 //! | [`ops`] | running it: which cluster, the admin port, logs, signals |
 //! | [`app`] | the composition root, which wires all of the above |
 //! | [`cli`] | the command line |
@@ -31,6 +32,7 @@ pub mod kinds;
 pub mod ops;
 pub mod places;
 pub mod queue;
+pub mod rights;
 pub mod runtime;
 pub mod selector;
 pub mod watch;

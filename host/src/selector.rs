@@ -130,6 +130,11 @@ impl FieldSelector {
     pub fn matches(&self, field: impl Fn(&str) -> Option<String>) -> bool {
         self.terms.iter().all(|(path, equal, value)| (field(path).unwrap_or_default() == *value) == *equal)
     }
+
+    /// The one value that this field has to have, if it has to have one.
+    pub fn exactly(&self, field: &str) -> Option<&str> {
+        self.terms.iter().find(|(path, equal, _)| *equal && path == field).map(|(_, _, value)| value.as_str())
+    }
 }
 
 fn requirement(part: &str) -> Result<Requirement, String> {

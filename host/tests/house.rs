@@ -31,9 +31,14 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("runtime", &[], "a component is called by whoever has an invocation"),
     ("action", &[], "actions are data, whoever answered with them"),
     ("ops", &[], "the admin port shows what it is given"),
+    ("rights", &[], "what an API has to allow is told from manifests alone"),
     ("dispatch", &["queue", "runtime", "action", "watch"], "a lane joins these four and nothing else"),
     ("app", ANY, "the composition root"),
-    ("cli", &["app", "handler", "runtime", "action", "ops"], "a command starts the app, or asks a room one question"),
+    (
+        "cli",
+        &["app", "handler", "runtime", "action", "rights", "ops"],
+        "a command starts the app, or asks a room one question",
+    ),
     ("main", &["cli"], "the program is a thin binary"),
     ("lib", ANY, "declares the rooms"),
 ];

@@ -205,6 +205,14 @@ impl Genuine {
         client(&self.kubeconfig_through(proxy), "weir/test").await
     }
 
+    /// As [`Genuine::client_through`], as whom this token shows.
+    pub async fn client_as(&self, proxy: &Proxy, token: &str) -> kube::Client {
+        let mut config = Kubeconfig::read_from(self.kubeconfig_through(proxy)).expect("reading the kubeconfig");
+        let user = kube::config::AuthInfo { token: Some(token.to_owned().into()), ..Default::default() };
+        config.auth_infos.iter_mut().for_each(|info| info.auth_info = Some(user.clone()));
+        client_of(config, "weir/test").await
+    }
+
     /// What the server received so far, oldest first; a request is in it when its answer is complete, which can be a
     /// moment after the client has it. The server's requests to itself are not in it.
     #[must_use]
@@ -339,7 +347,10 @@ async fn run_server(
 }
 
 async fn client(kubeconfig: &Path, user_agent: &'static str) -> kube::Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("reading the kubeconfig");
+    client_of(Kubeconfig::read_from(kubeconfig).expect("reading the kubeconfig"), user_agent).await
+}
+
+async fn client_of(kubeconfig: Kubeconfig, user_agent: &'static str) -> kube::Client {
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.expect("a kubeconfig just written");
     config.default_retry = false;

@@ -7,11 +7,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the scenario, where it stands")]
 
+mod account;
 mod objects;
 mod pods;
 mod recording;
 mod state;
 
+pub use account::ACCOUNT;
 pub use objects::{CONFIG_MAPS, WIDGETS, config_map, granted};
 pub use pods::{PODS, pod};
 pub use recording::{WATCHED, config_map_path};
@@ -64,6 +66,8 @@ pub struct World {
     /// Where weir keeps its state, if it does.
     state: Option<TempDir>,
     weir: Option<App>,
+    /// Where weir is no admin: its token, and where the API looks it up.
+    account: Option<(String, TempDir)>,
 }
 
 enum Api {
@@ -120,7 +124,7 @@ impl World {
                 (Api::Genuine { server: Box::new(server), proxy }, client)
             }
         };
-        Some(World { client, on, api, plugins: TempDir::new().unwrap(), state: None, weir: None })
+        Some(World { client, on, api, plugins: TempDir::new().unwrap(), state: None, weir: None, account: None })
     }
 
     /// The directory of handlers.
@@ -164,7 +168,10 @@ impl World {
     pub async fn begin(&mut self, namespaces: &[&str]) {
         let client = match &self.api {
             Api::Embedded { proxy, .. } => plain_client(&format!("http://{}", proxy.address()), "weir/test"),
-            Api::Genuine { server, proxy } => server.client_through(proxy).await,
+            Api::Genuine { server, proxy } => match &self.account {
+                Some((token, _)) => server.client_as(proxy, token).await,
+                None => server.client_through(proxy).await,
+            },
         };
         let settings = Settings {
             plugins: self.plugins().to_owned(),
@@ -172,7 +179,7 @@ impl World {
             workers: 2,
             listen: "127.0.0.1:0".parse().unwrap(),
             grace: Duration::from_secs(10),
-            cache_dir: None,
+            cache_dir: self.account.as_ref().and_then(|_| compiled()),
             state: self.state.as_ref().map(|dir| StateSettings::new(dir.path())),
             admin_token: None,
             grant_wishes: false,

@@ -47,13 +47,8 @@ pub(super) struct Checked {
 /// Compiles, asks `describe`, merges and checks. The error is for people: one line, naming the file.
 pub(super) async fn check(parts: &Parts, found: &Found) -> Result<Checked, String> {
     let file = found.component.display();
-    let operator = found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text));
-    pinned(parts.settings.require_digest, found, operator)?;
-    let component =
-        parts.engine.load(&found.stem, found.bytes.clone()).await.map_err(|error| format!("{file}: {error}"))?;
-    let described = component.describe().await.map_err(|error| format!("{file}: {error}"))?;
-    let mut manifest =
-        handler::merge(&described, operator, &found.stem, parts.settings.workers).map_err(|error| error.to_string())?;
+    let (workers, require_digest) = (parts.settings.workers, parts.settings.require_digest);
+    let (component, mut manifest) = read(&parts.engine, found, workers, require_digest).await?;
     for watch in &mut manifest.watches {
         confine(parts, watch).await.map_err(|problem| format!("{file}: {problem}"))?;
     }
@@ -93,6 +88,22 @@ fn pinned(required: bool, found: &Found, operator: Option<(&Path, &str)>) -> Res
         )),
         _ => Ok(()),
     }
+}
+
+/// Holds against the pin, compiles, asks `describe` and merges. The error is as that of [`check`].
+pub(super) async fn read(
+    engine: &Engine,
+    found: &Found,
+    workers: usize,
+    require_digest: bool,
+) -> Result<(Component, Manifest), String> {
+    let file = found.component.display();
+    let operator = found.manifest.as_ref().map(|(path, text)| (path.as_path(), &**text));
+    pinned(require_digest, found, operator)?;
+    let component = engine.load(&found.stem, found.bytes.clone()).await.map_err(|error| format!("{file}: {error}"))?;
+    let described = component.describe().await.map_err(|error| format!("{file}: {error}"))?;
+    let manifest = handler::merge(&described, operator, &found.stem, workers).map_err(|error| error.to_string())?;
+    Ok((component, manifest))
 }
 
 /// Gives a watch the host's namespaces, unless it names its own or its kind has none.

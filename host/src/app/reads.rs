@@ -58,11 +58,11 @@ struct Labels {
 impl ReadSet {
     /// Follows what `manifest` declares and was granted.
     pub(super) fn follow(manifest: &Manifest, informers: &Informers) -> ReadSet {
-        ReadSet::of(manifest, |read, namespaces| {
+        ReadSet::of(manifest, |read| {
             let spec = WatchSpec {
                 api_version: read.api_version.clone(),
                 kind: read.kind.clone(),
-                namespaces: namespaces.to_vec(),
+                namespaces: read.namespaces.clone(),
                 label_selector: String::new(),
                 field_selector: String::new(),
                 mode: Mode::Whole,
@@ -73,22 +73,19 @@ impl ReadSet {
 
     /// What `manifest` declares and was granted, of these objects, each with its apiVersion and kind.
     pub(super) fn given(manifest: &Manifest, objects: &[(String, String, Object)]) -> ReadSet {
-        ReadSet::of(manifest, |read, _| {
+        ReadSet::of(manifest, |read| {
             let same = |it: &&(String, String, Object)| it.0 == read.api_version && it.1 == read.kind;
             Objects::Given(objects.iter().filter(same).map(|(_, _, object)| object.clone()).collect())
         })
     }
 
-    fn of(manifest: &Manifest, objects: impl Fn(&Read, &[String]) -> Objects) -> ReadSet {
+    fn of(manifest: &Manifest, objects: impl Fn(&Read) -> Objects) -> ReadSet {
         let readable = manifest
-            .reads
-            .iter()
-            .filter_map(|read| Some((read, granted_namespaces(read, &manifest.grants.read)?)))
-            .map(|(read, namespaces)| Readable {
-                api_version: read.api_version.clone(),
-                kind: read.kind.clone(),
-                objects: objects(read, &namespaces),
-                namespaces,
+            .readable()
+            .into_iter()
+            .map(|read| {
+                let objects = objects(&read);
+                Readable { api_version: read.api_version, kind: read.kind, objects, namespaces: read.namespaces }
             })
             .collect();
         ReadSet { readable, declared: manifest.reads.clone(), handler: manifest.name.clone() }
@@ -200,24 +197,6 @@ impl Objects {
     }
 }
 
-/// The namespaces in which `read` is both declared and granted (empty: all), or none if it is granted nowhere.
-fn granted_namespaces(read: &Read, grants: &[Read]) -> Option<Vec<String>> {
-    let mut namespaces = Vec::new();
-    for grant in grants.iter().filter(|grant| grant.api_version == read.api_version && grant.kind == read.kind) {
-        match (read.namespaces.is_empty(), grant.namespaces.is_empty()) {
-            (true, true) => return Some(Vec::new()),
-            (true, false) => namespaces.extend(grant.namespaces.iter().cloned()),
-            (false, true) => return Some(read.namespaces.clone()),
-            (false, false) => {
-                namespaces.extend(grant.namespaces.iter().filter(|one| read.namespaces.contains(one)).cloned());
-            }
-        }
-    }
-    namespaces.sort();
-    namespaces.dedup();
-    if namespaces.is_empty() { None } else { Some(namespaces) }
-}
-
 fn text(object: &Object) -> Result<String, ReadError> {
     String::from_utf8(object.json().to_vec())
         .map_err(|_| ReadError::Unavailable(format!("{} is not UTF-8", object.key())))
@@ -235,30 +214,4 @@ fn fields_match(selector: &FieldSelector, object: &Object) -> bool {
         // A selector compares text: strings without their quotes, other scalars as JSON prints them.
         Some(serde_json::from_str::<String>(&value).unwrap_or(value))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(namespaces: &[&str]) -> Read {
-        Read {
-            api_version: "v1".into(),
-            kind: "Pod".into(),
-            namespaces: namespaces.iter().map(|&name| name.into()).collect(),
-        }
-    }
-
-    #[test]
-    fn what_may_be_read_is_what_is_declared_and_granted() {
-        assert_eq!(granted_namespaces(&read(&[]), &[]), None);
-        assert_eq!(granted_namespaces(&read(&[]), &[read(&[])]), Some(vec![]));
-        assert_eq!(granted_namespaces(&read(&["a", "b"]), &[read(&["b", "c"])]), Some(vec!["b".to_owned()]));
-        assert_eq!(granted_namespaces(&read(&["a"]), &[read(&["b"])]), None);
-        assert_eq!(granted_namespaces(&read(&["a"]), &[read(&[])]), Some(vec!["a".to_owned()]));
-        assert_eq!(
-            granted_namespaces(&read(&[]), &[read(&["b"]), read(&["a"])]),
-            Some(vec!["a".to_owned(), "b".to_owned()])
-        );
-    }
 }

@@ -228,7 +228,7 @@ fn one(file: &Path, name: Option<&str>) -> Result<Value, Box<dyn Error>> {
 }
 
 /// The objects of a file; those of a list one by one.
-fn objects(file: &Path) -> Result<Vec<Value>, Box<dyn Error>> {
+pub(super) fn objects(file: &Path) -> Result<Vec<Value>, Box<dyn Error>> {
     let text = read(file)?;
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&text).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: DevArgs) -> Result<(), Box<dyn Error>> {
 }
 
 /// The files meant by `-f`: itself, or the YAML and JSON files of a directory in order of name.
-fn object_files(given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+pub(super) fn object_files(given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for path in given {
         let failed = |error| format!("-f {}: {error}", path.display());

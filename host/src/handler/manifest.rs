@@ -4,6 +4,7 @@
 //! live beside this file; everything that acts on a manifest reads these types.
 
 mod http;
+mod reads;
 pub mod url;
 
 use crate::contract::Change;

@@ -1,0 +1,115 @@
+//! A world in which weir is a service account with the rights that a scenario gives it, and no others.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the scenario, where it stands")]
+
+use super::{Api, On, World, compiled, guests};
+use crate::{genuine::Genuine, proxy::Proxy};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weir::{
+    app::{self, KnownKinds},
+    rights::{Account, Format, Roles, Rule, rules},
+};
+
+/// Who weir is.
+pub const ACCOUNT: &str = "weir/weir";
+const USER: &str = "system:serviceaccount:weir:weir";
+/// What it shows to be that.
+const TOKEN: &str = "the-accounts-own";
+
+impl World {
+    /// A world on Kubernetes' own machinery where weir is [`ACCOUNT`], which may do nothing yet. None, said loudly, where that is not to be had.
+    pub async fn start_as_account(name: &str) -> Option<World> {
+        if guests().is_none() {
+            eprintln!("SKIPPED {name}: the guests are not built; run `cargo xtask test`, which builds them");
+            return None;
+        }
+        let home = TempDir::new().unwrap();
+        let tokens = home.path().join("tokens");
+        std::fs::write(&tokens, format!("{TOKEN},{USER}\n")).unwrap();
+        let server = Genuine::start_with(name, &["--tokens", tokens.to_str().unwrap()]).await?;
+        let proxy = Proxy::start(server.address()).await;
+        let client = server.client().await;
+        let api = Api::Genuine { server: Box::new(server), proxy };
+        let plugins = TempDir::new().unwrap();
+        let account = Some((TOKEN.to_owned(), home));
+        Some(World { client, on: On::Genuine, api, plugins, state: None, weir: None, account })
+    }
+
+    /// The rules that the handlers installed need, as `weir rbac` has them, where `definitions` are all custom kinds.
+    pub async fn rules(&self, definitions: &[Value]) -> Vec<Rule> {
+        let manifests = app::manifests(self.plugins(), compiled()).await.unwrap();
+        let mut kinds = KnownKinds::new(definitions).unwrap();
+        assert!(kinds.look_up(&manifests).await.is_empty());
+        rules(&kinds.rights(&manifests, &[]))
+    }
+
+    /// From now on the account may do what these rules say, and nothing else. It counts when this returns.
+    pub async fn allow(&self, rules: &[Rule]) {
+        for path in ["clusterroles", "clusterrolebindings"] {
+            self.forget_roles(&format!("/apis/rbac.authorization.k8s.io/v1/{path}")).await;
+        }
+        for namespace in self.list("/api/v1/namespaces").await {
+            let namespace = namespace["metadata"]["name"].as_str().unwrap().to_owned();
+            for path in ["roles", "rolebindings"] {
+                let all = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{path}");
+                self.forget_roles(&all).await;
+            }
+        }
+        let account: Account = ACCOUNT.parse().unwrap();
+        let roles =
+            Roles { name: "weir".into(), account: Some(account), rules: rules.to_vec(), handlers: vec!["x".into()] };
+        let documents: Value = serde_json::from_str(&roles.print(Format::Json)).unwrap();
+        for document in documents["items"].as_array().unwrap() {
+            let plural = format!("{}s", document["kind"].as_str().unwrap().to_lowercase());
+            let namespace = document["metadata"]["namespace"].as_str().map(|it| format!("namespaces/{it}/"));
+            let path = format!("/apis/rbac.authorization.k8s.io/v1/{}{plural}", namespace.unwrap_or_default());
+            self.create(&path, document.clone()).await;
+        }
+        self.eventually("the account's rights count", async || {
+            for rule in rules {
+                if !self.may(rule).await {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    /// Whether the account may do all that a rule says.
+    pub async fn may(&self, rule: &Rule) -> bool {
+        let Api::Genuine { server, proxy } = &self.api else { return true };
+        let client = server.client_as(proxy, TOKEN).await;
+        let (resource, subresource) = rule.resource.split_once('/').unwrap_or((&rule.resource, ""));
+        let names = rule.names.iter().map(String::as_str);
+        for name in if rule.names.is_empty() { vec![""] } else { names.collect() } {
+            for verb in &rule.verbs {
+                let attributes = json!({
+                    "verb": verb, "group": rule.group, "resource": resource, "subresource": subresource,
+                    "namespace": rule.namespace.as_deref().unwrap_or_default(), "name": name,
+                });
+                let review = json!({
+                    "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                    "spec": { "resourceAttributes": attributes },
+                });
+                let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+                    .header(http::header::CONTENT_TYPE, "application/json")
+                    .body(review.to_string().into_bytes())
+                    .unwrap();
+                let answer: Value = client.request(request).await.unwrap();
+                if answer["status"]["allowed"] != true {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    async fn forget_roles(&self, collection: &str) {
+        let path = format!("{collection}/weir");
+        if self.get(&path).await.is_some() {
+            self.delete(&path).await;
+        }
+    }
+}

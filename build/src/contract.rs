@@ -22,3 +22,12 @@ pub(crate) fn go_bindings(package: &str) -> Result<Vec<(String, Vec<u8>)>, Strin
     options.build().generate(&mut resolve, world, &mut files).map_err(|error| format!("{error:#}"))?;
     Ok(files.iter().map(|(name, bytes)| (name.to_owned(), bytes.to_owned())).collect())
 }
+
+/// C's `plugin.h`, `plugin.c`, and the object that says in a section which contract it is for.
+pub(crate) fn c_bindings() -> Result<Vec<(String, Vec<u8>)>, String> {
+    let (mut resolve, world) = resolve()?;
+    let mut files = Files::default();
+    let options = wit_bindgen_c::Opts::default();
+    options.build().generate(&mut resolve, world, &mut files).map_err(|error| format!("{error:#}"))?;
+    Ok(files.iter().map(|(name, bytes)| (name.to_owned(), bytes.to_owned())).collect())
+}

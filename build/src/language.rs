@@ -16,15 +16,18 @@ pub enum Language {
     JavaScript,
     /// A module: `app.ts`.
     TypeScript,
+    /// Sources beside `handler.c`.
+    C,
 }
 
 /// The file at a folder's top that tells its language.
-const SIGNS: [(Language, &str); 5] = [
+const SIGNS: [(Language, &str); 6] = [
     (Language::Rust, "Cargo.toml"),
     (Language::Go, "go.mod"),
     (Language::Python, "app.py"),
     (Language::JavaScript, "app.js"),
     (Language::TypeScript, "app.ts"),
+    (Language::C, "handler.c"),
 ];
 
 impl Language {
@@ -64,7 +67,7 @@ mod tests {
     fn a_folder_is_told_by_its_files_and_a_doubt_is_said() {
         let dir = tempfile::tempdir().expect("a directory");
         let said = || Language::of(dir.path()).map_err(|error| error.to_string());
-        assert!(said().is_err_and(|words| words.contains("none of Cargo.toml (Rust), go.mod (Go), app.py (Python)")));
+        assert!(said().is_err_and(|words| words.contains("none of Cargo.toml (Rust), go.mod (Go), app.py (Python), ")));
         fs::write(dir.path().join("Cargo.toml"), "").expect("written");
         assert_eq!(said(), Ok(Language::Rust));
         fs::write(dir.path().join("go.mod"), "").expect("written");

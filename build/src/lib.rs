@@ -2,12 +2,13 @@
 //!
 //! Guarantees: [`build`] finds the folder's language, runs that language's own tools, and answers with components that export the
 //! contract, import nothing that weir does not offer, and name no directory they were told to hide; or with an error that says
-//! what is missing and the command that installs it. Core modules (Go, Rust for the bare target) become components in this
+//! what is missing and the command that installs it. Core modules (Go, C, Rust for the bare target) become components in this
 //! process: no other program is needed for that. The contract and the kits are compiled in, so nothing is fetched.
 //!
 //! Does not: install anything by itself (only [`rust::Toolchain::install`] does, when called), cache what it built, read the
 //! environment, or look into what a component describes: that is `weir check`.
 
+pub mod c;
 mod command;
 mod component;
 mod contract;
@@ -38,7 +39,7 @@ pub struct Job {
     /// What must not be found in a component, as the machine's own directories are nobody's business. For Rust they are mapped to
     /// other names.
     pub hidden: Vec<PathBuf>,
-    /// Where tools were installed for weir, each in a directory with its version; none: those on the PATH. Of Python and JavaScript.
+    /// Where tools were installed for weir, each in a directory with its version; none: those on the PATH. Of Python, JavaScript and C.
     pub tools: Option<PathBuf>,
     /// Rust: build every example as a component of its own, instead of the library.
     pub examples: bool,
@@ -62,7 +63,7 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
     let name = files::name(&job.directory)?;
     let language = Language::of(&job.directory)?;
     let hidden = match language {
-        Language::Rust | Language::Go => job.hidden.clone(),
+        Language::Rust | Language::Go | Language::C => job.hidden.clone(),
         Language::Python | Language::JavaScript | Language::TypeScript => files::around(job)?,
     };
     let modules = match language {
@@ -73,6 +74,7 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
         Language::Go => vec![(name, go::compile(job, say)?)],
         Language::Python => vec![(name, python::compile(job, say)?)],
         Language::JavaScript | Language::TypeScript => vec![(name, javascript::compile(job, language, say)?)],
+        Language::C => vec![(name, c::compile(job, say)?)],
     };
     let finish = |(name, file): (String, PathBuf)| {
         let module = fs::read(&file).map_err(|source| BuildError::file("read", &file, source))?;
@@ -96,5 +98,6 @@ pub fn tools_of(job: &Job) -> Result<String, BuildError> {
         Language::Go => go::version(),
         Language::Python => python::version(job),
         Language::JavaScript | Language::TypeScript => javascript::version(job, language),
+        Language::C => c::version(job),
     }
 }

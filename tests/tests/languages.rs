@@ -168,6 +168,17 @@ async fn an_instance_in_javascript_survives_its_calls() {
 }
 
 #[tokio::test]
+async fn c_answers_the_table() {
+    answers_the_table("c").await;
+}
+
+#[tokio::test]
 async fn an_instance_in_go_survives_its_calls() {
     survives_its_calls("go").await;
+}
+
+#[tokio::test]
+async fn an_instance_in_c_survives_its_calls() {
+    // Each leaves more than 100 kB in the kit's arena: all of them together would not fit.
+    survives_its_calls("c").await;
 }

@@ -105,6 +105,9 @@ pub(crate) fn build(workspace: &Path, only: &[String]) -> Result<Vec<Component>,
     if chosen().any(|package| matches!(package.language, Language::JavaScript | Language::TypeScript)) {
         tools::javascript(&tools_directory(), &progress);
     }
+    if chosen().any(|package| package.language == Language::C) {
+        tools::c(&tools_directory(), &progress);
+    }
     let mut built = Vec::new();
     for package in chosen() {
         match build_package(workspace, package, &components_directory(workspace), &progress) {
@@ -212,6 +215,7 @@ fn inputs(workspace: &Path, package: &Package, tools: &str) -> Result<String, Gu
         Language::Go => "sdk/go",
         Language::Python => "sdk/python/weir",
         Language::JavaScript | Language::TypeScript => "sdk/js",
+        Language::C => "sdk/c",
     };
     for directory in
         [workspace.join(kit), workspace.join("wit"), workspace.join("build/src"), package.directory.clone()]

@@ -11,7 +11,7 @@ use weir_build::Job;
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// The folder with the handler's source: a cargo package, a Go module, an app.py, an app.js or an app.ts
+    /// The folder with the handler's source: a cargo package, a Go module, an app.py, an app.js, an app.ts or a handler.c
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
     /// Where to write the component. Default: NAME.wasm in DIR, NAME being the folder's own name

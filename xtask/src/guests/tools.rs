@@ -4,18 +4,28 @@
 
 use indicatif::ProgressBar;
 use std::{fs, path::Path, process::Command};
-use weir_build::{javascript, python};
+use weir_build::{c, javascript, python};
 
-/// Provides componentize-py. An environment that is only half there is made anew.
+/// Provides componentize-py.
 pub(super) fn python(tools: &Path, progress: &ProgressBar) {
-    let place = python::place(tools);
-    if place.join("bin/componentize-py").is_file() {
+    package("componentize-py", python::COMPONENTIZE, &python::place(tools), "bin/componentize-py", progress);
+}
+
+/// Provides zig as a C compiler, which is a package of Python's.
+pub(super) fn c(tools: &Path, progress: &ProgressBar) {
+    package("ziglang", c::ZIGLANG, &c::place(tools), "bin/python-zig", progress);
+}
+
+/// Provides a Python package in an environment of its own, by the program it brings. An environment that is only half there is made
+/// anew.
+fn package(name: &str, version: &str, place: &Path, program: &str, progress: &ProgressBar) {
+    if place.join(program).is_file() {
         return;
     }
-    progress.set_prefix(format!("installing componentize-py {}", python::COMPONENTIZE));
-    let _ = fs::remove_dir_all(&place);
-    let package = format!("componentize-py=={}", python::COMPONENTIZE);
-    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(&place))
+    progress.set_prefix(format!("installing {name} {version}"));
+    let _ = fs::remove_dir_all(place);
+    let package = format!("{name}=={version}");
+    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(place))
         && succeeds(Command::new(place.join("bin/pip")).args(["install", "--quiet", &package]));
     if !made {
         progress.suspend(|| eprintln!("cannot install {package} with python3 -m venv and pip"));

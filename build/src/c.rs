@@ -33,6 +33,7 @@ const KIT: &[(&str, &str)] = kit![
     "json.c",
     "questions.c",
     "show.c",
+    "time.c",
     "weir.h",
     "weir_test.h",
 ];

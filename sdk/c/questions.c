@@ -3,7 +3,6 @@
 
 #include "internal.h"
 
-#include <math.h>
 #include <string.h>
 
 void weir_log(enum weir_level level, const char *message, const struct weir_field *fields) {
@@ -23,24 +22,6 @@ static struct weir_json must_read(const char *what, const char *text) {
 struct weir_json weir_settings(void) { return must_read("the settings", weir_host_settings()); }
 
 double weir_now_ms(void) { return weir_host_now_ms(); }
-
-const char *weir_timestamp(double ms) {
-    // 253402300799 is the last second of the year 9999. NaN is no time, and counts as the first.
-    double whole = floor(ms / 1000);
-    int64_t seconds = whole >= 253402300799.0 ? 253402300799 : whole > 0 ? (int64_t)whole : 0;
-    int64_t days = seconds / 86400;
-    int rest = (int)(seconds % 86400);
-    // Days to a date of the civil calendar: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days, for days
-    // that are not negative. Years begin in March there, eras have 400 of them.
-    int64_t z = days + 719468, era = z / 146097, of_era = z % 146097;
-    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t march = (5 * of_year + 2) / 153;
-    int day = (int)(of_year - (153 * march + 2) / 5 + 1);
-    int month = (int)(march < 10 ? march + 3 : march - 9);
-    int year = (int)(year_of_era + era * 400 + (month <= 2));
-    return weir_format("%04d-%02d-%02dT%02d:%02d:%02dZ", year, month, day, rest / 3600, rest / 60 % 60, rest % 60);
-}
 
 bool weir_has_feature(const char *name) {
     size_t count = 0;

@@ -406,6 +406,8 @@ struct weir_json weir_settings(void);
 double weir_now_ms(void);
 /// A moment as Kubernetes writes it: `2026-01-02T03:04:05Z`. What lies outside the years 1970 to 9999 is cut to them.
 const char *weir_timestamp(double ms);
+/// Reads what weir_timestamp writes, and nothing else; else false, and `into` is as it was. NULL is false.
+bool weir_timestamp_read(const char *text, double *into);
 /// Whether this host adds something of this name to the contract's first version.
 bool weir_has_feature(const char *name);
 

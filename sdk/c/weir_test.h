@@ -13,7 +13,7 @@
 ///
 /// After `weir build`, which leaves the kit there (the files of the component itself are not for other machines):
 ///
-///     cc -I.weir/c -o .weir/test handler.c handler_test.c .weir/c/{actions,arena,check,home,json,questions,show}.c -lm && .weir/test
+///     cc -I.weir/c -o .weir/test handler.c handler_test.c .weir/c/{actions,arena,check,home,json,questions,show,time}.c -lm && .weir/test
 
 #ifndef WEIR_TEST_H
 #define WEIR_TEST_H

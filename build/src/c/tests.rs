@@ -32,19 +32,33 @@ fn the_kit_is_whole() {
     assert_eq!(found, known, "KIT names every source in sdk/c");
 }
 
-#[test]
-fn the_kits_own_tests_pass() {
+/// Compiles tests of this directory with the kit, for this machine, and runs them.
+fn pass(directory: &Path, sources: &[&str]) {
     let place = tempfile::tempdir().expect("a directory");
-    let program = place.path().join("kit_test");
+    let program = place.path().join("tests");
     let program = program.to_str().expect("a temporary directory's name is text");
-    let own = ["actions.c", "arena.c", "check.c", "home.c", "json.c", "questions.c", "show.c"];
-    let strict = ["-std=gnu17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I.", "tests/kit_test.c"];
-    if !compiled(&[&strict[..], &own, &["-lm", "-o", program]].concat(), &home()) {
+    let own = ["actions", "arena", "check", "home", "json", "questions", "show", "time"];
+    let own = own.map(|name| home().join(format!("{name}.c")).to_str().expect("a path in the repository").to_owned());
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let include = format!("-I{}", home().display());
+    let strict = ["-std=gnu17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", &include];
+    if !compiled(&[&strict[..], sources, &own, &["-lm", "-o", program]].concat(), directory) {
         return;
     }
     let ended = Command::new(program).output().expect("it runs");
     let said = [ended.stdout, ended.stderr].map(|words| String::from_utf8_lossy(&words).into_owned());
     assert!(ended.status.success(), "{}", said.join("\n"));
+}
+
+#[test]
+fn the_kits_own_tests_pass() {
+    pass(&home(), &["tests/kit_test.c"]);
+}
+
+#[test]
+fn the_tests_of_the_example_pass() {
+    let example = home().join("../../examples/node-images-c");
+    pass(&example, &["handler.c", "node.c", "verdict.c", "handler_test.c"]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 /// The kit's own tests, without weir: `cargo test -p weir-build` compiles and runs them, as would
-/// cc -I. -o /tmp/kit_test tests/kit_test.c {actions,arena,check,home,json,questions,show}.c -lm && /tmp/kit_test
+/// cc -I. -o /tmp/kit_test tests/kit_test.c {actions,arena,check,home,json,questions,show,time}.c -lm && /tmp/kit_test
 
 #include "../internal.h"
 #include "../weir_test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,20 @@ static void timestamps_are_those_of_the_calendar(void) {
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         SAME(weir_timestamp(cases[n].ms), cases[n].text);
     }
+    for (double day = 0; day < 60000; day++) {
+        double ms = day * 86400000 + 1000 * fmod(day * 7919, 86400), read = -1;
+        CHECK(weir_timestamp_read(weir_timestamp(ms), &read) && read == ms);
+    }
+    static const char *const none[] = {
+        "", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02t03:04:05Z", "2026-02-30T03:04:05Z", "2026-13-02T03:04:05Z",
+        "2026-00-02T03:04:05Z", "2026-01-02T24:04:05Z", "2026-01-02T03:60:05Z", "1969-01-02T03:04:05Z", "2026-01-02T03:04:05Z ",
+        "2026-01-0aT03:04:05Z", "+026-01-02T03:04:05Z", "2026-01-02T03:04:5.0",
+    };
+    for (size_t n = 0; n < sizeof none / sizeof *none; n++) {
+        double read = 7;
+        CHECK(!weir_timestamp_read(none[n], &read) && read == 7);
+    }
+    CHECK(!weir_timestamp_read(NULL, &(double){0}));
 }
 
 static void log_lines_name_what_they_are_about(void) {

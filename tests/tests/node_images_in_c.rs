@@ -156,5 +156,5 @@ async fn the_port_in_c_answers_as_the_plugin_does() {
         }
     }
     // Both say something, and not always the same.
-    assert!(asked > 3000 && different.len() > 300, "{asked} events, {} different answers", different.len());
+    assert!(asked > 3000 && different.len() > 200, "{asked} events, {} different answers", different.len());
 }

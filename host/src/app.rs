@@ -9,6 +9,7 @@ mod handlers;
 mod load;
 mod metrics;
 mod orders;
+mod preflight;
 mod reads;
 mod status;
 mod survey;
@@ -169,6 +170,7 @@ impl App {
             WatchMetrics::new(&mut registry),
         );
         let handlers = Arc::new(Handlers::new(load::Parts {
+            reviews: preflight::Reviews::new(client.clone()),
             engine,
             client,
             kinds,

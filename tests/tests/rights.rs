@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test, where it stands")]
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::atomic::{AtomicU32, Ordering},
 };
 use tempfile::TempDir;
 use weir_tests::{
@@ -102,6 +103,125 @@ async fn with_the_rules_that_are_printed_every_action_is_carried_out_and_nothing
     world.stop().await;
 }
 
+/// What `/status` says that a handler lacks, as `ROLE: RULE`; none before it is known.
+fn lacking(world: &World, handler: &str) -> Option<Vec<String>> {
+    let rights = world.lane(handler)["rights"].clone();
+    assert_eq!(rights["unchecked"], Value::Null, "{rights:#}");
+    let text = |rule: &Value, key: &str| rule[key].as_str().unwrap().to_owned();
+    Some(
+        rights["lacks"]
+            .as_array()?
+            .iter()
+            .map(|rule| format!("{}: {}", text(rule, "in"), text(rule, "rule")))
+            .collect(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_lacks_a_rule_is_shown_as_that_and_another_runs() {
+    let Some(mut world) = World::start_as_account("rights-lacking").await else { return };
+    let pods = handler(
+        "lacking",
+        "ConfigMap",
+        "create",
+        ", { apiVersion: v1, kind: Pod, namespaces: [default], actions: [create] }",
+        "",
+    );
+    world.install("lacking", "echo", &pods);
+    world.install(
+        "whole",
+        "echo",
+        &handler("whole", "ConfigMap", "label", ", { apiVersion: v1, kind: ConfigMap, actions: [label] }", ""),
+    );
+    let mut rules = world.rules(&[]).await;
+    rules.retain(|rule| rule.resource != "pods");
+    world.allow(&rules).await;
+    world.run().await;
+    world.create_text("whole", "one").await;
+    world.await_mark("whole", "change", "added").await;
+    let lacks = world
+        .eventually("it is known what the handler lacks", async || {
+            lacking(&world, "lacking").filter(|it| !it.is_empty())
+        })
+        .await;
+    assert_eq!(lacks, ["a Role in namespace default: { apiGroups: [\"\"], resources: [pods], verbs: [create] }"]);
+    world
+        .eventually("it is known that the other lacks nothing", async || lacking(&world, "whole").filter(Vec::is_empty))
+        .await;
+    assert_eq!(world.metric("weir_handler_missing_rights{handler=\"lacking\"}"), 1.0);
+    assert_eq!(world.metric("weir_handler_missing_rights{handler=\"whole\"}"), 0.0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_not_even_ask_runs_all_the_same() {
+    let Some(mut world) = World::start_as_account("rights-unasked").await else { return };
+    let label = ", { apiVersion: v1, kind: ConfigMap, actions: [label] }";
+    world.install("whole", "echo", &handler("whole", "ConfigMap", "label", label, ""));
+    let rules = world.rules(&[]).await;
+    world.allow(&rules).await;
+    world.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:basic-user").await;
+    world.eventually("it may not ask", async || (!world.may_ask().await).then_some(())).await;
+    world.run().await;
+    world.create_text("whole", "one").await;
+    world.await_mark("whole", "change", "added").await;
+    let why = world
+        .eventually("it is said that the rights are not known", async || {
+            world.lane("whole")["rights"]["unchecked"].as_str().map(str::to_owned)
+        })
+        .await;
+    assert!(why.contains("403"), "{why}");
+    world.stop().await;
+}
+
+/// The handlers of `plugins/` that are built, installed with the manifests they bring.
+fn install_plugins(world: &World) -> Vec<String> {
+    let mut built = Vec::new();
+    for entry in std::fs::read_dir(repository().join("plugins")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        if guests().is_some_and(|guests| guests.join(format!("{name}.wasm")).is_file()) {
+            world.install(&name, &name, &plugin_manifest(&name));
+            built.push(name);
+        }
+    }
+    built.sort();
+    built
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whichever_rule_is_taken_from_the_handlers_of_plugins_weir_says_that_it_is_missing() {
+    let Some(mut world) = World::start_as_account("rights-plugins").await else { return };
+    let built = install_plugins(&world);
+    let rules = world.rules(&[]).await;
+    assert!(rules.len() >= 2, "{built:?} need {rules:#?}");
+    world.allow(&rules).await;
+    world.run().await;
+    for name in &built {
+        world.eventually(format!("{name} lacks nothing"), async || lacking(&world, name).filter(Vec::is_empty)).await;
+    }
+    for missing in &rules {
+        let rest: Vec<_> = rules.iter().filter(|rule| *rule != missing).cloned().collect();
+        world.allow(&rest).await;
+        world.eventually("the rule is gone", async || (!world.may(missing).await).then_some(())).await;
+        let resource = format!("resources: [{}]", missing.resource);
+        for name in missing.because.keys() {
+            let looks = AtomicU32::new(0);
+            world
+                .eventually(format!("{name} is said to lack {missing:#}"), async || {
+                    // What was asked within the last seconds stands, so one reload may be too early.
+                    let look = looks.fetch_add(1, Ordering::Relaxed);
+                    if look.is_multiple_of(100) {
+                        let same = format!("{}\n# {look} without {missing:#}\n", plugin_manifest(name));
+                        world.put(&format!("{name}.yaml"), same.as_bytes());
+                    }
+                    lacking(&world, name)?.iter().any(|rule| rule.contains(&resource)).then_some(())
+                })
+                .await;
+        }
+    }
+    world.stop().await;
+}
+
 fn refused_nothing(world: &World) {
     let mut refused = world.requests();
     refused.retain(|request| request.user_agent.starts_with("weir") && matches!(request.status, 401 | 403));
@@ -181,7 +301,7 @@ fn a_kind_that_nobody_knows_is_one_message_that_says_what_to_give_and_a_definiti
     std::fs::write(&definition, text).unwrap();
     let asked = rbac(&plugins, &["-f", definition.to_str().unwrap(), "-o", "json"]);
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
-    let list: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let list: Value = serde_json::from_slice(&asked.stdout).unwrap();
     let roles = list["items"].as_array().unwrap().iter().filter(|it| it["metadata"]["namespace"] == "a");
     let rule = roles.filter_map(|it| it["rules"][1].as_object()).next().unwrap();
     assert_eq!(rule["resources"], json!(["widgetries"]));

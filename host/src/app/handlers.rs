@@ -3,7 +3,10 @@
 //! Promises: files are loaded side by side, and a newer version of a file overtakes an older one that is still loading; a lane is
 //! made once for a name and never again; nothing is published for a file that went meanwhile.
 
-use super::load::{self, Parts};
+use super::{
+    load::{self, Parts},
+    preflight::{self, Standing},
+};
 use crate::{
     action::Pace,
     dispatch::{Lane, LaneDeps, Store},
@@ -52,6 +55,8 @@ pub(super) struct Table {
 /// One file, for `/status`.
 pub(super) struct File {
     pub(super) state: FileState,
+    /// The name of the handler in it, and what the API allows it; none until that is known of this version.
+    pub(super) rights: Option<(String, Standing)>,
     /// Cancels the load under way.
     loading: CancellationToken,
 }
@@ -184,7 +189,7 @@ impl Handlers {
         // Until it runs it counts as tried, so that it is not planned again meanwhile.
         let tried = Loaded::failed(&found, table.loaded.get(&stem));
         table.loaded.insert(stem.clone(), tried);
-        let file = File { state: FileState::Loading, loading: loading.clone() };
+        let file = File { state: FileState::Loading, rights: None, loading: loading.clone() };
         if let Some(before) = table.files.insert(stem, file) {
             before.loading.cancel();
         }
@@ -197,7 +202,7 @@ impl Handlers {
         });
     }
 
-    async fn load(&self, found: &Found, loading: &CancellationToken) -> Result<(), String> {
+    async fn load(self: &Arc<Self>, found: &Found, loading: &CancellationToken) -> Result<(), String> {
         let began = Instant::now();
         let checked = load::check(&self.parts, found).await?;
         let check = began.elapsed();
@@ -212,6 +217,8 @@ impl Handlers {
             set(&mut table, found, loading, FileState::Waiting { name: name.clone() });
             self.place(&mut table, &name, &limits)
         };
+        let asking = preflight::follow(self.clone(), found.stem.clone(), checked.manifest.clone(), loading.clone());
+        self.parts.tasks.spawn(asking);
         let checked_at = Instant::now();
         let generation = load::prepare(&self.parts, checked, &lane, number, pace).await?;
         let digest = generation.digest.clone();
@@ -240,6 +247,16 @@ impl Handlers {
         tracing::info!(handler = name, file = %found.component.display(), digest, check_ms, swap_ms, "handler loaded");
         self.again.notify_one();
         Ok(())
+    }
+
+    /// Notes what the API allows the handler of a file, unless a newer version has taken its place.
+    pub(super) fn stands(&self, stem: &str, loading: &CancellationToken, name: &str, standing: Standing) {
+        let mut table = self.table();
+        if let Some(file) = table.files.get_mut(stem).filter(|_| !loading.is_cancelled()) {
+            standing.tell(name, file.rights.as_ref().map(|(_, before)| before));
+            self.parts.loads.lack(stem, standing.lacks.len());
+            file.rights = Some((name.to_owned(), standing));
+        }
     }
 
     fn refuse(&self, found: &Found, loading: &CancellationToken, error: String) {

@@ -1,6 +1,6 @@
 //! One version of one handler, from bytes to a generation that can be published.
 
-use super::{Settings, metrics::LoadMetrics, reads::ReadSet};
+use super::{Settings, metrics::LoadMetrics, preflight::Reviews, reads::ReadSet};
 use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps, Outside, Pace},
     dispatch::{DispatchMetrics, Fights, Generation, Lane, Store},
@@ -24,6 +24,7 @@ pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) kinds: Kinds,
     pub(super) informers: Informers,
+    pub(super) reviews: Reviews,
     pub(super) queues: QueueMetrics,
     pub(super) dispatch: DispatchMetrics,
     pub(super) store: Option<Store>,

@@ -22,6 +22,7 @@ struct Ended {
 pub(super) struct LoadMetrics {
     loads: Family<Ended, Counter>,
     refused: Family<Of, Gauge>,
+    lacking: Family<Of, Gauge>,
 }
 
 impl LoadMetrics {
@@ -35,7 +36,15 @@ impl LoadMetrics {
         );
         let help = "1 while the version in the directory is refused, and the last good one, if any, runs on";
         registry.register("weir_handler_refused", help, metrics.refused.clone());
+        let help = "RBAC rules that the handler needs and weir's account lacks, as far as the API told";
+        registry.register("weir_handler_missing_rights", help, metrics.lacking.clone());
         metrics
+    }
+
+    /// How many rules the handler in the file `stem` lacks.
+    pub(super) fn lack(&self, stem: &str, rules: usize) {
+        let rules = i64::try_from(rules).unwrap_or(i64::MAX);
+        self.lacking.get_or_create(&Of { handler: stem.to_owned() }).set(rules);
     }
 
     /// Counts how one version of the file `stem` ended.
@@ -48,5 +57,6 @@ impl LoadMetrics {
     /// The file is gone.
     pub(super) fn forget(&self, stem: &str) {
         self.refused.remove(&Of { handler: stem.to_owned() });
+        self.lacking.remove(&Of { handler: stem.to_owned() });
     }
 }

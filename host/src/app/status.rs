@@ -3,6 +3,7 @@
 use super::handlers::{FileState, Handlers};
 use crate::dispatch::Store;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 /// The whole report.
@@ -27,7 +28,22 @@ pub(super) fn report(handlers: &Handlers, cluster: &str, began: Instant) -> Valu
             }
         })
         .collect();
-    let lanes: Vec<_> = table.lanes.values().map(|place| place.lane.status()).collect();
+    let rights: BTreeMap<&str, Value> = table
+        .files
+        .values()
+        .filter_map(|file| file.rights.as_ref())
+        .map(|(name, standing)| (name.as_str(), standing.report()))
+        .collect();
+    let lanes: Vec<Value> = table
+        .lanes
+        .iter()
+        .map(|(name, place)| {
+            let mut lane = json!(place.lane.status());
+            lane["rights"] = rights.get(name.as_str()).cloned().unwrap_or_default();
+            lane
+        })
+        .collect();
+    drop(rights);
     let problems: Vec<String> = table.problems.iter().map(ToString::to_string).collect();
     drop(table);
     json!({

@@ -98,16 +98,18 @@ impl Rule {
     }
 }
 
-/// As YAML: an item of a role's `rules`, over several lines without a last line's end.
+/// As YAML: an item of a role's `rules`, over several lines without a last line's end; with `{:#}` on one line, without its dash.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "- apiGroups: [{}]\n  resources: [{}]", scalar(&self.group), scalar(&self.resource))?;
+        let mut fields = vec![format!("apiGroups: [{}]", scalar(&self.group))];
+        fields.push(format!("resources: [{}]", scalar(&self.resource)));
         if !self.names.is_empty() {
             let names: Vec<String> = self.names.iter().map(|name| scalar(name)).collect();
-            write!(f, "\n  resourceNames: [{}]", names.join(", "))?;
+            fields.push(format!("resourceNames: [{}]", names.join(", ")));
         }
         let verbs: Vec<String> = self.verbs.iter().map(ToString::to_string).collect();
-        write!(f, "\n  verbs: [{}]", verbs.join(", "))
+        fields.push(format!("verbs: [{}]", verbs.join(", ")));
+        if f.alternate() { write!(f, "{{ {} }}", fields.join(", ")) } else { write!(f, "- {}", fields.join("\n  ")) }
     }
 }
 

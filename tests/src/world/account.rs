@@ -79,8 +79,6 @@ impl World {
 
     /// Whether the account may do all that a rule says.
     pub async fn may(&self, rule: &Rule) -> bool {
-        let Api::Genuine { server, proxy } = &self.api else { return true };
-        let client = server.client_as(proxy, TOKEN).await;
         let (resource, subresource) = rule.resource.split_once('/').unwrap_or((&rule.resource, ""));
         let names = rule.names.iter().map(String::as_str);
         for name in if rule.names.is_empty() { vec![""] } else { names.collect() } {
@@ -89,21 +87,32 @@ impl World {
                     "verb": verb, "group": rule.group, "resource": resource, "subresource": subresource,
                     "namespace": rule.namespace.as_deref().unwrap_or_default(), "name": name,
                 });
-                let review = json!({
-                    "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-                    "spec": { "resourceAttributes": attributes },
-                });
-                let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-                    .header(http::header::CONTENT_TYPE, "application/json")
-                    .body(review.to_string().into_bytes())
-                    .unwrap();
-                let answer: Value = client.request(request).await.unwrap();
-                if answer["status"]["allowed"] != true {
+                if !self.review(attributes).await.unwrap() {
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// Whether the account may ask what it may do.
+    pub async fn may_ask(&self) -> bool {
+        self.review(json!({ "verb": "get", "resource": "pods" })).await.is_ok()
+    }
+
+    async fn review(&self, attributes: Value) -> Result<bool, kube::Error> {
+        let Api::Genuine { server, proxy } = &self.api else { return Ok(true) };
+        let client = server.client_as(proxy, TOKEN).await;
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": attributes },
+        });
+        let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(review.to_string().into_bytes())
+            .unwrap();
+        let answer: Value = client.request(request).await?;
+        Ok(answer["status"]["allowed"] == true)
     }
 
     async fn forget_roles(&self, collection: &str) {

@@ -103,10 +103,16 @@ pub(super) fn count_copies(steps: &mut [Step]) {
     for at in 1..steps.len() {
         let (before, rest) = steps.split_at_mut(at);
         if let Some(Step { what: What::Http { request, copy }, .. }) = rest.first_mut() {
-            let alike = |step: &&Step| matches!(&step.what, What::Http { request: other, .. } if other == request);
+            let alike = |step: &&Step| matches!(&step.what, What::Http { request: other, .. } if counted(other) == counted(request));
             *copy = u32::try_from(before.iter().filter(alike).count()).unwrap_or(u32::MAX);
         }
     }
+}
+
+/// What of a request its idempotency key is made of; requests of one reply that are alike in it are told apart by their number. Headers are not: they may hold
+/// what differs between two tries of the same request.
+fn counted(request: &HttpRequest) -> [&str; 3] {
+    [&request.method, &request.url, &request.body]
 }
 
 /// The requests that no grant admits, and the lines that would; none if there are none.
@@ -152,7 +158,8 @@ fn idempotency_key(handler: &str, subject: &Subject, request: &HttpRequest, copy
     let ending = if subject.change.is_ending() { subject.change.name() } else { "" };
     let (counter, copy) = (subject.counter.to_string(), copy.to_string());
     let mut hash = Sha256::new();
-    for part in [handler, &subject.uid, &counter, ending, &request.method, &request.url, &request.body, &copy] {
+    let [method, url, body] = counted(request);
+    for part in [handler, &subject.uid, &counter, ending, method, url, body, &copy] {
         // Lengths, so that no two lists of parts run together into one text.
         hash.update(part.len().to_le_bytes());
         hash.update(part);

@@ -10,6 +10,7 @@ use crate::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     error::Error,
     net::SocketAddr,
     path::PathBuf,
@@ -202,6 +203,7 @@ fn carry_out(
         let handlers: Vec<String> = serde_json::from_value(desk.ask(&Wanted::Handlers {})?)?;
         wanted = handlers.into_iter().map(|handler| (handler, None)).collect();
     }
+    let wanted = without_repeats(wanted);
     // All names are looked at before anything is done.
     for (handler, number) in &wanted {
         let handler = handler.clone();
@@ -212,19 +214,31 @@ fn carry_out(
     }
     let mut said = Vec::new();
     let when = desk.when();
+    let mut refused = None;
     for (handler, number) in &wanted {
-        // Named twice, it is gone the second time, as was asked.
-        let Ok(count) = desk.ask(&order(handler.clone(), *number)) else { continue };
-        said.push(match number {
-            Some(number) => format!("{handler}/{number} is {done}{when}"),
-            None => format!("{handler}: {count} dead letters {done}{when}"),
-        });
+        match (desk.ask(&order(handler.clone(), *number)), number) {
+            (Ok(_), Some(number)) => said.push(format!("{handler}/{number} is {done}{when}")),
+            (Ok(count), None) => said.push(format!("{handler}: {count} dead letters {done}{when}")),
+            (Err(error), _) => {
+                refused = Some(error);
+                break;
+            }
+        }
     }
     desk.close()?;
+    // What was done before something was refused was done.
     for line in said {
         println!("{line}");
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
+}
+
+/// Each name once, and no letter of a handler that is named whole: it would be gone by the time it is asked for.
+fn without_repeats(wanted: Vec<(String, Option<u64>)>) -> Vec<(String, Option<u64>)> {
+    let whole: BTreeSet<String> = wanted.iter().filter(|it| it.1.is_none()).map(|it| it.0.clone()).collect();
+    let mut seen = BTreeSet::new();
+    let fresh = |it: &(String, Option<u64>)| (it.1.is_none() || !whole.contains(&it.0)) && seen.insert(it.clone());
+    wanted.into_iter().filter(fresh).collect()
 }
 
 /// `HANDLER` or `HANDLER/NUMBER`.
@@ -299,6 +313,13 @@ mod tests {
         );
         assert!(text.lines().count() == 2 && !text.contains('\u{1b}') && !text.contains(&"x".repeat(60)), "{text}");
         assert!(table(&[letter], true, 0).contains(&"x".repeat(100)));
+    }
+
+    #[test]
+    fn what_is_named_twice_is_ordered_once() {
+        let names = ["a/1", "a/1", "b", "b/2", "a/2"].map(|name| named(name).unwrap());
+        let ordered = ["a/1", "b", "a/2"].map(|name| named(name).unwrap());
+        assert_eq!(without_repeats(names.to_vec()), ordered);
     }
 
     #[test]

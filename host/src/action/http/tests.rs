@@ -180,6 +180,20 @@ async fn a_name_is_looked_up_once_so_what_was_checked_is_what_is_connected_to() 
 }
 
 #[tokio::test]
+async fn requests_that_differ_in_headers_alone_have_keys_of_their_own() {
+    let site = Site::start([answer(204, ""), answer(204, ""), answer(204, "")]).await;
+    let to = |channel: &str| {
+        let mut request = post(&site.at("/"));
+        request.headers.push(("x-channel".into(), channel.into()));
+        Action::Http(request)
+    };
+    executor(granting(&[&site.at("/")])).carry_out(&node(), vec![to("a"), to("b"), to("a")]).await.unwrap();
+    let keys: std::collections::BTreeSet<_> =
+        site.seen().iter().map(|it| it.header("idempotency-key").to_owned()).collect();
+    assert_eq!(keys.len(), 3);
+}
+
+#[tokio::test]
 async fn a_redirect_within_the_grants_is_followed_with_body_and_key() {
     let other = Site::start([answer(200, "")]).await;
     let site = Site::start([redirect(307, "/hooks/two"), redirect(308, &other.at("/three"))]).await;

@@ -1,6 +1,11 @@
 //! The store as its lanes see it.
 
 use super::*;
+use crate::{
+    contract::{Change, Event, ObjectRef},
+    dispatch::ledger::Standing,
+    watch::{Fingerprint, ObjectKey},
+};
 
 fn settings(dir: &std::path::Path) -> StoreSettings {
     StoreSettings { dir: dir.to_owned(), sync: Sync::EverySecond, max_bytes: 1 << 30, memtable_bytes: 1 << 20 }
@@ -71,4 +76,52 @@ async fn a_directory_that_cannot_be_used_now_is_written_when_it_can_and_read_at_
     drop(store);
     let store = Store::open(settings(&dir), StoreMetrics::default()).unwrap();
     assert_eq!(store.take("h").real.handler, record(3));
+}
+
+#[tokio::test]
+async fn an_entry_stays_while_the_letter_about_it_has_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = LaneKey { watch: "pods".into(), object: ObjectKey { namespace: None, name: "gone".into() } };
+    let entry: Entry = serde_json::from_value(serde_json::json!({
+        "uid": "u", "resourceVersion": "7", "fingerprint": Fingerprint(1), "outcome": Standing::Open, "change": Change::Deleted,
+        "attempts": 6, "counter": 1, "projection": "{}",
+    }))
+    .unwrap();
+    let letter = Letter {
+        key: key.clone(),
+        event: Event {
+            change: Change::Deleted,
+            watch: "pods".into(),
+            key: ObjectRef { api_version: "v1".into(), kind: "Node".into(), namespace: None, name: "gone".into() },
+            uid: "u".into(),
+            resource_version: "7".into(),
+            object: "{}".into(),
+            previous: None,
+            final_state_unknown: false,
+            attempt: 6,
+            extra: Vec::new(),
+        },
+        error: "no".into(),
+        stderr: String::new(),
+        attempts: 6,
+        at_ms: 1,
+        digest: "d".into(),
+        telling: None,
+    };
+    let put = |max_bytes: u64, put: &dyn Fn(&Recorder)| {
+        let store = Store::open(StoreSettings { max_bytes, ..settings(dir.path()) }, StoreMetrics::default()).unwrap();
+        put(&store.recorder("h", false));
+        drop(store);
+        let store = Store::open(settings(dir.path()), StoreMetrics::default()).unwrap();
+        let kept = store.take("h").real;
+        (kept.entries.len(), kept.letters.len())
+    };
+    assert_eq!(put(1 << 30, &|recorder| recorder.entry(&key, Some(&entry))), (1, 0));
+    let give_up = |recorder: &Recorder| {
+        recorder.letter(1, Some(&letter));
+        recorder.entry(&key, None);
+    };
+    assert_eq!(put(1, &give_up), (1, 0), "it is told again after the next start");
+    assert_eq!(put(1 << 30, &give_up), (0, 1));
+    assert_eq!(put(1, &|recorder| recorder.letter(1, None)), (0, 0), "what frees room goes through");
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::failpoint;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, PoisonError},
@@ -179,10 +179,21 @@ impl Writer {
         let Some(disk) = &mut self.disk else { return Err(io::Error::other("the directory is not open")) };
         let (bytes, most) = (self.bytes, self.desk.settings.max_bytes);
         let full = bytes >= most;
+        // Beyond its size nothing is put. Removals go through, but an entry's not while a letter of its handler waits: it may be the event's that the letter is
+        // about, which must not be lost with both.
+        let lettered: HashSet<Owner> = self
+            .backlog
+            .iter()
+            .filter(|((_, name), value)| full && matches!(name, Name::Letter(_)) && value.is_some())
+            .map(|((owner, _), _)| owner.clone())
+            .collect();
+        let goes = |(owner, name): &(Owner, Name), value: &Option<Value>| {
+            !full || value.is_none() && !(matches!(name, Name::Entry(_)) && lettered.contains(owner))
+        };
         let group: Vec<Write> = self
             .backlog
             .iter()
-            .filter(|(_, value)| !full || value.is_none())
+            .filter(|(key, value)| goes(key, value))
             .map(|((owner, name), value)| record::write(owner, name, value.as_ref()).map_err(io::Error::from))
             .collect::<io::Result<_>>()?;
         let records = group.len() as u64;
@@ -192,11 +203,7 @@ impl Writer {
             self.desk.metrics.groups.inc();
             self.desk.metrics.records.inc_by(records);
         }
-        if full {
-            self.backlog.retain(|_, value| value.is_some());
-        } else {
-            self.backlog.clear();
-        }
+        self.backlog.retain(|key, value| !goes(key, value));
         if self.backlog.is_empty() {
             return Ok(());
         }

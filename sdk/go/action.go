@@ -205,6 +205,23 @@ func EmitWarning(reason, format string, args ...any) Action {
 // FailWith carries out the other actions and then counts the call as failed with this error.
 func FailWith(err error) Action { return Fail{Err: err} }
 
+// check says what is wrong with one action of an answer, or nothing. Pointers to actions have the interface's method too, and are none.
+func check(action Action) string {
+	switch it := action.(type) {
+	case Annotations, Labels, Status, Patch, Apply, Create, Delete, Note, LogLine, HTTP, RequeueAfter, Extension:
+		return ""
+	case Fail:
+		if it.Err == nil {
+			return "a failure without an error"
+		}
+		return ""
+	case nil:
+		return "nil"
+	default:
+		return fmt.Sprintf("a %T; answer with the value it points to", action)
+	}
+}
+
 // What has no JSON (a channel, a NaN) is a mistake in the handler's source: it panics, which fails the call with its stack.
 func mustJSON(value any) string {
 	text, err := json.Marshal(value)

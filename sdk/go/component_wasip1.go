@@ -131,7 +131,7 @@ func actionTo(action Action) api.Action {
 	case Extension:
 		return api.MakeActionExtension(api.Extension{Name: it.Name, Payload: it.Payload})
 	default:
-		panic("a nil action") // the interface is closed, so there is nothing else
+		panic("not an action") // Call checked it
 	}
 }
 

@@ -27,10 +27,20 @@ type Failure struct {
 }
 
 // Error is the failure's text, for people; weir cuts it at 4 KiB.
-func (f *Failure) Error() string { return f.cause.Error() }
+func (f *Failure) Error() string {
+	if f == nil || f.cause == nil {
+		return "no reason was given"
+	}
+	return f.cause.Error()
+}
 
 // Unwrap is what the failure was made of.
-func (f *Failure) Unwrap() error { return f.cause }
+func (f *Failure) Unwrap() error {
+	if f == nil {
+		return nil
+	}
+	return f.cause
+}
 
 // Retry is an error after which the handler is called again, with backoff. The format is [fmt.Errorf]'s, with %w.
 func Retry(format string, args ...any) error {
@@ -50,7 +60,7 @@ func Permanent(format string, args ...any) error {
 // failureOf is what an error says should happen: the outermost Failure in its chain, with the text of the whole chain.
 func failureOf(err error) Failure {
 	var failure *Failure
-	if !errors.As(err, &failure) {
+	if !errors.As(err, &failure) || failure == nil {
 		return Failure{Kind: KindRetry, cause: err}
 	}
 	return Failure{Kind: failure.Kind, After: failure.After, cause: err}

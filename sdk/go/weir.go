@@ -41,7 +41,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
-	"slices"
 )
 
 // A Handler answers one event. It is never called twice at once for one object.
@@ -85,8 +84,13 @@ func Call(event Event) (actions []Action, err error) {
 		return nil, Permanent("nothing called weir.Handle")
 	}
 	actions, err = registered(event)
-	if err == nil && slices.Contains(actions, nil) {
-		return nil, Permanent("the handler answered with a nil action")
+	if err != nil {
+		return nil, err
 	}
-	return actions, err
+	for at, action := range actions {
+		if wrong := check(action); wrong != "" {
+			return nil, Permanent("action %d of the handler's answer is %s", at+1, wrong)
+		}
+	}
+	return actions, nil
 }

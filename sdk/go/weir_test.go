@@ -62,9 +62,25 @@ func TestAPanicIsAnErrorAndItsStackIsLogged(t *testing.T) {
 	}
 }
 
-func TestANilActionIsRefused(t *testing.T) {
-	answer = func(weir.Event) ([]weir.Action, error) { return []weir.Action{nil}, nil }
-	if _, err := weir.Call(weirtest.Event(weir.Added, node)); kind(err) != weir.KindPermanent {
+func TestWhatIsNoActionIsAPermanentFailureAndNoTrap(t *testing.T) {
+	for words, answered := range map[string][]weir.Action{
+		"action 2 of the handler's answer is nil":                        {weir.RequeueAfter(time.Second), nil},
+		"action 1 of the handler's answer is a *weir.HTTP":               {&weir.HTTP{}},
+		"action 1 of the handler's answer is a failure without an error": {weir.FailWith(nil)},
+	} {
+		answer = func(weir.Event) ([]weir.Action, error) { return answered, nil }
+		actions, err := weir.Call(weirtest.Event(weir.Added, node))
+		var failure *weir.Failure
+		if !errors.As(err, &failure) || failure.Kind != weir.KindPermanent || !strings.Contains(err.Error(), words) || actions != nil {
+			t.Errorf("%q: %v, %v", words, actions, err)
+		}
+	}
+}
+
+func TestAFailureThatIsNilHasWordsAllTheSame(t *testing.T) {
+	var none *weir.Failure
+	answer = func(weir.Event) ([]weir.Action, error) { return nil, none }
+	if _, err := weir.Call(weirtest.Event(weir.Added, node)); err == nil || err.Error() != "no reason was given" {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -56,14 +56,14 @@ pub struct Executor {
     pub(super) deps: ExecutorDeps,
     pub(super) recorder: Recorder,
     /// One permit for each request outside that may be under way, `limits.httpConnections` in all.
-    pub(super) connections: Semaphore,
+    pub(super) connections: Arc<Semaphore>,
 }
 
 impl Executor {
     /// An executor without memory of former ones: series of Events begin anew.
     pub fn new(deps: ExecutorDeps) -> Executor {
         let recorder = Recorder::new(&deps.manifest.name, &deps.instance);
-        let connections = Semaphore::new(deps.manifest.limits.http_connections);
+        let connections = Arc::new(Semaphore::new(deps.manifest.limits.http_connections));
         Executor { deps, recorder, connections }
     }
 

@@ -7,7 +7,8 @@
 //!
 //! How redirects go: at most [`MAX_REDIRECTS`]. 307 and 308 are followed with method and body; 301, 302 and 303 only for GET and HEAD,
 //! because for others browsers turn them into a GET, which says something else than the handler did. The place is one that a grant without
-//! secrets in its URL covers. With another origin, the handler's own credentials stay behind.
+//! secrets in its URL covers. To another origin only `accept`, `content-encoding`, `content-type` and `user-agent` of the handler's
+//! headers go along.
 //!
 //! Each request has a connection of its own: webhooks are rare, and a connection that is kept would outlive the check of its address.
 
@@ -31,10 +32,13 @@ use crate::{
 };
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
-use client::{Answer, Outgoing};
+use client::{Answer, Outgoing, Permit};
 use secret::Filled;
 use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The most redirects that one action follows.
 const MAX_REDIRECTS: usize = 5;
@@ -182,11 +186,12 @@ pub(super) async fn send(
         return Ok("dry-run");
     }
     executor.pace().await;
-    let _permit = executor.connections.acquire().await;
+    let permit = executor.connections.clone().acquire_owned().await.map(Arc::new).ok();
     let key = request.idempotency_key.clone();
     let key = key.unwrap_or_else(|| idempotency_key(&manifest.name, subject, request, copy));
     let reaching = AtomicBool::new(false);
-    let exchange = tokio::time::timeout(manifest.limits.http_time, follow(executor, request, &key, &reaching)).await;
+    let exchange =
+        tokio::time::timeout(manifest.limits.http_time, follow(executor, request, &key, &reaching, permit)).await;
     *reached |= reaching.into_inner();
     let failed = |(class, why)| (class, format!("{} {}: {why}", request.method, shown(&request.url)));
     match exchange {
@@ -204,7 +209,13 @@ fn failure(why: String) -> Stop {
 }
 
 /// One request and the redirects it leads to.
-async fn follow(executor: &Executor, request: &HttpRequest, key: &str, reaching: &AtomicBool) -> Result<(), Stop> {
+async fn follow(
+    executor: &Executor,
+    request: &HttpRequest,
+    key: &str,
+    reaching: &AtomicBool,
+    permit: Permit,
+) -> Result<(), Stop> {
     let (outside, manifest) = (&executor.deps.outside, &executor.deps.manifest);
     let permanent = |why: &str| (Class::Permanent, why.to_owned());
     let (mut grant, admitted) =
@@ -229,6 +240,7 @@ async fn follow(executor: &Executor, request: &HttpRequest, key: &str, reaching:
             body: Bytes::copy_from_slice(request.body.as_bytes()),
             grant,
             most: manifest.limits.http_answer_bytes,
+            permit: permit.clone(),
         };
         let answer = outside.exchange(outgoing, || reaching.store(true, Ordering::Relaxed)).await?;
         let Some(location) = answer.location.as_ref().filter(|_| is_followed(answer.status, &method)) else {
@@ -250,7 +262,8 @@ async fn follow(executor: &Executor, request: &HttpRequest, key: &str, reaching:
             })
         })?;
         if !next.has_origin_of(&filled.url) {
-            for name in [header::AUTHORIZATION, header::COOKIE] {
+            let foreign: Vec<HeaderName> = own.keys().filter(|name| !is_harmless(name)).cloned().collect();
+            for name in foreign {
                 own.remove(name);
             }
         }
@@ -262,6 +275,11 @@ async fn follow(executor: &Executor, request: &HttpRequest, key: &str, reaching:
 /// The grant that admits a place which a server named. Never one with secrets in its URL: no URL has the text of such a grant.
 fn redirected<'a>(grants: &'a [HttpGrant], place: &Url) -> Option<&'a HttpGrant> {
     admitting(grants, &place.to_string()).map(|(grant, _)| grant)
+}
+
+/// Whether a header of the handler's says something of the request alone, so that it goes along to another origin; any other may be a credential.
+fn is_harmless(name: &HeaderName) -> bool {
+    [header::ACCEPT, header::CONTENT_ENCODING, header::CONTENT_TYPE, header::USER_AGENT].contains(name)
 }
 
 fn is_followed(status: StatusCode, method: &Method) -> bool {

@@ -87,11 +87,20 @@ fn agreed() -> std::io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Whole or not at all: a running weir watches the directory.
+/// Whole or not at all: a running weir watches the directory. Who may read it stays as it was, and so does a link to it.
 fn replace(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    let fresh = file.with_extension("yaml.new");
-    let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, file));
-    Ok(written.map_err(|error| format!("writing {}: {error}", file.display()))?)
+    let there = std::fs::canonicalize(file).ok();
+    let real = there.as_deref().unwrap_or(file);
+    let fresh = real.with_extension("yaml.new");
+    let write = || {
+        std::fs::write(&fresh, "")?;
+        if let Some(there) = &there {
+            std::fs::set_permissions(&fresh, std::fs::metadata(there)?.permissions())?;
+        }
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(&fresh, real)
+    };
+    Ok(write().map_err(|error| format!("writing {}: {error}", file.display()))?)
 }
 
 #[cfg(test)]
@@ -109,6 +118,21 @@ mod tests {
             with_grants(Some(text), "h", LINES).unwrap(),
             format!("kind: Handler # mine\nspec:\n  workers: 2\n{LINES}")
         );
+    }
+
+    #[test]
+    fn a_manifest_that_is_replaced_stays_private_and_where_it_was() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real.yaml"), dir.path().join("link.yaml"));
+        std::fs::write(&real, "old").unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink("real.yaml", &link).unwrap();
+        replace(&link, "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), "new");
+        assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+        replace(&dir.path().join("none.yaml"), "first").unwrap();
     }
 
     #[test]

@@ -81,7 +81,7 @@ struct PlaceArgs {
     #[arg(long, value_name = "DIR", env = "WEIR_STATE_DIR")]
     state_dir: Option<PathBuf>,
     /// The admin port of the weir to ask instead; takes --token-file
-    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "state_dir")]
+    #[arg(long, value_name = "ADDR:PORT")]
     address: Option<SocketAddr>,
     /// A file with the token that it was given with --admin-token-file
     #[arg(long, value_name = "FILE")]
@@ -148,9 +148,11 @@ impl PlaceArgs {
     fn open(&self) -> Result<Desk, Box<dyn Error>> {
         let token = self.token_file.as_deref().map(super::token).transpose()?;
         let running = |at, token| Ok(Desk::Running { runtime: super::runtime()?, at, token });
+        if let Some(address) = self.address {
+            return running(At::Tcp(address), token);
+        }
         let Some(dir) = &self.state_dir else {
-            let default = || DEFAULT_LISTEN.parse().map_err(|_| "the default address is none");
-            return running(At::Tcp(self.address.map_or_else(default, Ok)?), token);
+            return running(At::Tcp(DEFAULT_LISTEN.parse().map_err(|_| "the default address is none")?), token);
         };
         let socket = dir.join(SOCKET);
         if At::is_answered(&socket) {

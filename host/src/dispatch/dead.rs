@@ -34,6 +34,9 @@ pub struct Letter {
     pub at_ms: u64,
     /// Of the component that failed.
     pub digest: String,
+    /// Which hand-over that was, of those of its object; 0 in a letter of a version that did not keep it.
+    #[serde(default)]
+    pub counter: u64,
     /// It is about an ending, and is being told again: how many calls of that failed.
     pub telling: Option<u32>,
 }
@@ -283,6 +286,7 @@ mod tests {
             attempts: 6,
             at_ms: 0,
             digest: "d".into(),
+            counter: 1,
             telling: None,
         }
     }

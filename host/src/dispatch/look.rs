@@ -280,7 +280,7 @@ fn tell(watched: &Watched, letter: &Letter) -> Look {
     let Some(resource) = watched.source.resource() else { return Look::Nothing };
     let failed_before = letter.telling.unwrap_or_default();
     let event = Event { attempt: failed_before.saturating_add(1), ..letter.event.clone() };
-    let subject = subject(resource, &event, 0, Bytes::from(event.object.clone()));
+    let subject = subject(resource, &event, letter.counter, Bytes::from(event.object.clone()));
     Look::Call(Box::new(Plan { event, subject, object: None, failed_before, telling: true }))
 }
 

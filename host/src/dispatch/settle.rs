@@ -197,6 +197,7 @@ impl Shared {
             attempts: plan.event.attempt,
             at_ms: unix_ms(),
             digest: active.digest.clone(),
+            counter: plan.subject.counter,
             telling: None,
         });
         self.metrics.dead_letters_dropped.inc_by(dropped.try_into().unwrap_or(u64::MAX));

@@ -141,15 +141,15 @@ pub fn ungranted(manifest: &Manifest) -> String {
     // Writing to a string does not fail.
     if !writes.is_empty() {
         lines.push_str("    write:\n");
-        for WriteGrant { api_version, kind, actions, .. } in writes {
-            let actions = actions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let _ = writeln!(lines, "      - {{ apiVersion: {api_version}, kind: {kind}, actions: [{actions}] }}");
+        for want in writes {
+            let _ = writeln!(lines, "      - {{ {} }}", write_line(want));
         }
     }
     if !reads.is_empty() {
         lines.push_str("    read:\n");
-        for Read { api_version, kind, .. } in reads {
-            let _ = writeln!(lines, "      - {{ apiVersion: {api_version}, kind: {kind} }}");
+        for Read { api_version, kind, namespaces } in reads {
+            let namespaces = list_of("namespaces", namespaces);
+            let _ = writeln!(lines, "      - {{ apiVersion: {api_version}, kind: {kind}{namespaces} }}");
         }
     }
     if !http.is_empty() {
@@ -157,6 +157,28 @@ pub fn ungranted(manifest: &Manifest) -> String {
         let _ = writeln!(lines, "    http: [{quoted}]");
     }
     lines
+}
+
+/// All that a wish to write says, and nothing wider.
+fn write_line(want: &WriteGrant) -> String {
+    let WriteGrant { api_version, kind, actions, namespaces, names, subresources, force } = want;
+    let actions = actions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "apiVersion: {api_version}, kind: {kind}, actions: [{actions}]{}{}{}{}",
+        list_of("namespaces", namespaces),
+        list_of("names", names),
+        list_of("subresources", subresources),
+        if *force { ", force: true" } else { "" },
+    )
+}
+
+/// `, key: [a, b]`, or nothing if there is none; quoted as JSON is, because a name may be anything.
+fn list_of(key: &str, values: &[String]) -> String {
+    if values.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<_> = values.iter().map(|value| serde_json::Value::from(value.as_str()).to_string()).collect();
+    format!(", {key}: [{}]", quoted.join(", "))
 }
 
 /// Whether something was granted for a wish: all of it, or as much as the operator thought right.

@@ -22,7 +22,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::OnceCell,
+    sync::{OnceCell, OwnedSemaphorePermit},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -55,7 +55,12 @@ pub(super) struct Outgoing<'a> {
     pub(super) grant: &'a HttpGrant,
     /// Bytes of the answer's head, and of its body, that are read.
     pub(super) most: usize,
+    /// One of the handler's places.
+    pub(super) permit: Permit,
 }
+
+/// A place among the handler's requests; kept while anything of one goes on. None only while weir ends.
+pub(super) type Permit = Option<Arc<OwnedSemaphorePermit>>;
 
 /// What came back.
 pub(super) struct Answer {
@@ -91,6 +96,16 @@ impl Outside {
         Outside { secrets, resolve, tls: Arc::default() }
     }
 
+    /// By a resolver that never answers, and tells when it is asked.
+    #[cfg(test)]
+    pub(super) fn lost(asked: Arc<std::sync::atomic::AtomicUsize>) -> Outside {
+        let resolve: Resolve = Arc::new(move |_, _| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            futures::future::pending().boxed()
+        });
+        Outside { secrets: super::Secrets::default(), resolve, tls: Arc::default() }
+    }
+
     /// What grants may refer to.
     pub fn secrets(&self) -> &super::Secrets {
         &self.secrets
@@ -98,7 +113,7 @@ impl Outside {
 
     /// Sends once. `reaching` is called before the first byte of the request goes out.
     pub(super) async fn exchange(&self, outgoing: Outgoing<'_>, reaching: impl FnOnce()) -> Result<Answer, Stop> {
-        let stream = self.connect(outgoing.grant, outgoing.url).await?;
+        let stream = self.connect(&outgoing).await?;
         if !outgoing.url.secure {
             return speak(stream, outgoing, reaching).await;
         }
@@ -113,11 +128,19 @@ impl Outside {
     }
 
     /// A connection to an address of the URL's host that the grant allows.
-    async fn connect(&self, grant: &HttpGrant, url: &Url) -> Result<TcpStream, Stop> {
+    async fn connect(&self, outgoing: &Outgoing<'_>) -> Result<TcpStream, Stop> {
+        let Outgoing { grant, url, permit, .. } = outgoing;
         let found = match &url.host {
             Host::Address(address) => vec![SocketAddr::new(*address, url.port)],
             Host::Name(name) => {
-                let found = (self.resolve)(name.clone(), url.port).await;
+                // The system looks up on a thread that cannot be stopped: until it has answered, the place stays taken, however soon the request is given up.
+                let (lookup, place) = ((self.resolve)(name.clone(), url.port), permit.clone());
+                let looking = tokio::spawn(async move {
+                    let found = lookup.await;
+                    drop(place);
+                    found
+                });
+                let found = looking.await.unwrap_or_else(|error| Err(io::Error::other(error)));
                 found.map_err(|error| failure(format!("looking up {name}: {error}")))?
             }
         };
@@ -168,7 +191,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let broken = |error: hyper::Error| failure(format!("the exchange broke: {}", chain(&error)));
-    let Outgoing { method, url, mut headers, body, most, grant: _ } = outgoing;
+    let Outgoing { method, url, mut headers, body, most, grant: _, permit: _ } = outgoing;
     let set = |name, value: &str| HeaderValue::try_from(value).map(|value| (name, value));
     let agent = concat!("weir/", env!("CARGO_PKG_VERSION"));
     for header in

@@ -199,6 +199,7 @@ async fn a_redirect_within_the_grants_is_followed_with_body_and_key() {
     let site = Site::start([redirect(307, "/hooks/two"), redirect(308, &other.at("/three"))]).await;
     let mut request = post(&site.at("/hooks/one"));
     request.headers.push(("Authorization".into(), "Basic eA==".into()));
+    request.headers.push(("X-Api-Key".into(), "k".into()));
     carry_out(granting(&[&site.at("/hooks/"), &other.at("/")]), request).await.unwrap();
     let seen = [site.seen(), other.seen()].concat();
     let lines: Vec<_> = seen.iter().map(|it| it.line.as_str()).collect();
@@ -206,6 +207,8 @@ async fn a_redirect_within_the_grants_is_followed_with_body_and_key() {
     assert!(seen.iter().all(|it| it.body == "{}" && it.header("idempotency-key") == seen[0].header("idempotency-key")));
     let credentials: Vec<_> = seen.iter().map(|it| it.header("authorization")).collect();
     assert_eq!(credentials, ["Basic eA==", "Basic eA==", ""], "they stay with the origin they were meant for");
+    assert_eq!((seen[1].header("x-api-key"), seen[2].header("x-api-key")), ("k", ""));
+    assert_eq!(seen[2].header("content-type"), "application/json");
 }
 
 #[tokio::test]
@@ -288,6 +291,19 @@ async fn an_answer_is_read_no_further_than_its_limit() {
     let error = failed(granting(&[&site.at("/")]), post(&site.at("/"))).await;
     assert!(error.message.contains("the exchange broke: message head is too large"), "{}", error.message);
     carry_out(granting(&[&site.at("/")]), post(&site.at("/"))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_goes_on_keeps_its_place_when_the_request_is_given_up() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut manifest = granting(&["https://lost.example/"]);
+    manifest.limits.http_connections = 2;
+    let mut executor = executor(manifest);
+    executor.deps.outside = Outside::lost(asked.clone());
+    let (limit, node) = (executor.deps.manifest.limits.http_time, node());
+    let all = (0..6).map(|_| executor.carry_out(&node, vec![Action::Http(post("https://lost.example/"))]));
+    let ended = tokio::time::timeout(limit * 10, futures::future::join_all(all)).await;
+    assert!(ended.is_err() && asked.load(std::sync::atomic::Ordering::Relaxed) == 2, "{asked:?}");
 }
 
 #[tokio::test]

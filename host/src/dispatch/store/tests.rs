@@ -106,6 +106,7 @@ async fn an_entry_stays_while_the_letter_about_it_has_no_room() {
         attempts: 6,
         at_ms: 1,
         digest: "d".into(),
+        counter: 1,
         telling: None,
     };
     let put = |max_bytes: u64, put: &dyn Fn(&Recorder)| {

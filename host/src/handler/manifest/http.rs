@@ -107,8 +107,9 @@ pub enum Admitted {
 /// The grant that admits `asked`, the most specific one if there are several.
 pub fn admitting<'a>(grants: &'a [HttpGrant], asked: &str) -> Option<(&'a HttpGrant, Admitted)> {
     let fitting = grants.iter().filter_map(|grant| grant.admits(asked).map(|admitted| (grant, admitted)));
-    // The first of those alike.
-    fitting.reduce(|best, other| if other.0.url.text.len() > best.0.url.text.len() { other } else { best })
+    // By what they say, not how: a port that is written out makes a text longer, and no grant narrower. The first of those alike.
+    let narrow = |grant: &HttpGrant| grant.shape().map(|url| (url.query.is_some(), url.path.len())).unwrap_or_default();
+    fitting.reduce(|best, other| if narrow(other.0) > narrow(best.0) { other } else { best })
 }
 
 impl Template {
@@ -257,6 +258,9 @@ mod tests {
         assert_eq!(of("https://a.example/b/c").as_deref(), Some("https://a.example/b/"));
         assert_eq!(of("https://a.example/c").as_deref(), Some("https://a.example/"));
         assert_eq!(of("https://c.example/"), None);
+        let grants = [grant("https://a.example:443/"), grant("https://a.example/b/")];
+        let (admitting, _) = admitting(&grants, "https://a.example/b/x").unwrap();
+        assert_eq!(admitting.url.text(), "https://a.example/b/", "a written port makes none more specific");
     }
 
     #[test]

@@ -312,3 +312,20 @@ fn a_pin_is_a_sha256_and_can_be_asked_for_alone() {
         assert!(pin(&file(wrong)).is_err_and(|said| said.starts_with("n.yaml:4: sha256 is not the 64 hex")), "{wrong}");
     }
 }
+
+#[test]
+fn what_is_shown_to_be_granted_is_the_wish_and_nothing_wider() {
+    let described = r#"{
+        "watches": [{ "name": "a", "apiVersion": "v1", "kind": "Node" }],
+        "reads": [{ "apiVersion": "v1", "kind": "Pod", "namespaces": ["x", "y"] }],
+        "wants": { "write": [
+            { "apiVersion": "v1", "kind": "Secret", "names": ["a", "b: [c]"], "namespaces": ["x"], "actions": ["patch"] },
+            { "apiVersion": "apps/v1", "kind": "Deployment", "actions": ["apply"], "subresources": ["scale"], "force": true }
+        ] }
+    }"#;
+    let shown = ungranted(&merge(described, None, "n", 1).unwrap());
+    let text = format!("apiVersion: weir.dev/v1alpha1\nkind: Handler\nspec:\n{shown}");
+    let granted = merge(described, Some((Path::new("n.yaml"), &text)), "n", 1).unwrap();
+    assert_eq!(granted.grants.write, granted.wants.write, "{shown}");
+    assert_eq!(granted.grants.read, granted.reads, "{shown}");
+}

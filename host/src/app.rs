@@ -198,7 +198,7 @@ impl App {
         if let Some(state) = &settings.state {
             listen_in(&state.dir, &admin, &tasks, &silence);
         }
-        tasks.spawn(serve(admin.clone(), listener, silence.clone()));
+        tasks.spawn(admin.clone().serve(listener, silence.clone()));
         tracing::info!(%address, plugins = %settings.plugins.display(), cluster, "weir runs");
         let snapshots = directory::watch(&settings.plugins, directory::Limits::default(), &tasks, stop.clone()).await;
         tasks.spawn(handlers.clone().follow(snapshots));
@@ -247,11 +247,7 @@ fn listen_in(dir: &Path, admin: &Admin, tasks: &TaskTracker, silence: &Cancellat
         Ok(socket) => {
             tracing::info!(socket = %socket.path().display(), "orders are taken here: weir dead, weir forget");
             let (admin, silence) = (admin.clone(), silence.clone());
-            tasks.spawn(async move {
-                if let Err(error) = socket.serve(admin, silence).await {
-                    tracing::error!(%error, "the socket failed");
-                }
-            });
+            tasks.spawn(socket.serve(admin, silence));
         }
         Err(error) => tracing::warn!(
             dir = %dir.display(),
@@ -274,12 +270,6 @@ async fn keep(settings: Option<StateSettings>, metrics: StoreMetrics) -> Result<
     let opened = tokio::task::spawn_blocking(move || Store::open(settings.into(), metrics)).await;
     let opened = opened.unwrap_or_else(|panic| Err(OpenError::Directory { dir, source: std::io::Error::other(panic) }));
     Ok(Some(opened?))
-}
-
-async fn serve(admin: Admin, listener: TcpListener, silence: CancellationToken) {
-    if let Err(error) = admin.serve(listener, silence).await {
-        tracing::error!(%error, "the admin port failed");
-    }
 }
 
 /// Ready is: every file of the first look was loaded or refused, and every watch has its first list, or waits for what weir

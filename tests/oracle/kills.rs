@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
+    process::ExitStatus,
     sync::atomic::Ordering,
     time::Duration,
 };
@@ -105,7 +106,10 @@ impl Killing<'_> {
                     let weir = self.weir.insert(self.program.start(&flags));
                     let (ended, ()) = tokio::join!(weir.ended(AIM), weather(api, random));
                     weir.kill().await;
-                    let reached = ended.is_some_and(|status| status.signal() == Some(ABORTED));
+                    // Whoever ends otherwise was not killed: it does not know the flag, or broke.
+                    let aborted = |status: ExitStatus| status.signal() == Some(ABORTED);
+                    assert!(ended.is_none_or(aborted), "weir ended by itself, with {ended:?}; its log says why");
+                    let reached = ended.is_some();
                     if reached { *place } else { "aimed and missed" }
                 }
             };

@@ -62,6 +62,9 @@ async fn run(on: On, rounds: u32) {
         run.rounds(chapter * CHAPTER..last, &mut tally).await;
         scratch.disable_cleanup(false);
     }
+    // An aim that always misses tests nothing.
+    let missed = tally.missed();
+    assert!(rounds < 2 * EMBEDDED_ROUNDS || missed.is_empty(), "no kill hit {missed:?}: {tally}");
     println!("{on:?}: WEIR_SEED={seed} rounds={rounds} {tally} seconds={}", began.elapsed().as_secs());
 }
 

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
-use weir::{app::StateSettings, dispatch::Offline};
+use weir::{app::StateSettings, dispatch::Offline, failpoint};
 use weir_tests::world::On;
 
 /// How long it may take until all is quiet.
@@ -63,6 +63,13 @@ pub(crate) struct Run {
     /// Kills, by kind.
     kills: BTreeMap<String, u32>,
     seed: u64,
+}
+
+impl Tally {
+    /// The places that kills were to hit, and did not.
+    pub(crate) fn missed(&self) -> Vec<&'static str> {
+        failpoint::PLACES.iter().copied().filter(|place| !self.kills.contains_key(*place)).collect()
+    }
 }
 
 impl fmt::Display for Tally {

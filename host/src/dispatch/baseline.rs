@@ -40,7 +40,9 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
         }
         book.ready.clear();
         book.first_lists.clear();
-        book.dead.bound(active.manifest.limits.dead_letters, active.manifest.limits.dead_letter_bytes);
+        let dropped = book.dead.bound(active.manifest.limits.dead_letters, active.manifest.limits.dead_letter_bytes);
+        shared.metrics.dead_letters_dropped.inc_by(dropped.try_into().unwrap_or(u64::MAX));
+        shared.count_letters(&book);
         // Letters of a watch that is no more stay, to be seen and to be told again should the watch come back.
         book.drive_again(&active.version);
         for name in book.ledger.watches() {
@@ -77,6 +79,7 @@ pub(super) fn forget(shared: &Arc<Shared>) {
     let active = {
         let mut book = shared.book();
         book.clear();
+        shared.count_letters(&book);
         shared.queue.clear();
         let active = shared.current();
         if let Some(active) = &active {

@@ -127,10 +127,10 @@ impl DeadLetters {
         self.max_bytes
     }
 
-    /// Changes the bounds, and drops what no longer fits.
-    pub fn bound(&mut self, max_letters: usize, max_bytes: usize) {
+    /// Changes the bounds, and drops what no longer fits. Returns how many.
+    pub fn bound(&mut self, max_letters: usize, max_bytes: usize) -> usize {
         (self.max_letters, self.max_bytes) = (max_letters, max_bytes);
-        self.fit();
+        self.fit()
     }
 
     /// Keeps a letter instead of an older one about the same uid. Returns how many were dropped for the bounds, itself included

@@ -2,8 +2,9 @@
 //!
 //! Promises: what only tells needs nothing, and shows no object's content; an order is taken only on the unix socket (`socket`), whose file says who may, or with
 //! the token, and never from a web page. Bounds: a body has at most [`MAX_BODY`], and [`MAX_CONCURRENT`] requests are answered at once; more are told to come
-//! back.
+//! back. Those of connections are in `door`.
 
+mod door;
 pub mod socket;
 
 use axum::{
@@ -18,7 +19,6 @@ use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 use std::{
     fmt::Write as _,
-    io,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -112,11 +112,8 @@ impl Admin {
     }
 
     /// Answers on `listener` until `stop`.
-    ///
-    /// # Errors
-    /// If the listener fails.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        axum::serve(listener, self.router(Trusted(false))).with_graceful_shutdown(stop.cancelled_owned()).await
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        door::serve(listener, self.router(Trusted(false)), stop).await;
     }
 
     fn router(self, trusted: Trusted) -> Router {

@@ -3,7 +3,7 @@
 //! Promises: the file is the owner's alone from the moment it has its name; one that a killed weir left behind is replaced, which is safe because the caller holds
 //! the state directory; it goes when it is not served any more.
 
-use super::{Admin, Trusted};
+use super::{Admin, Trusted, door};
 use std::{
     fs::{self, DirBuilder, Permissions},
     io,
@@ -56,16 +56,10 @@ impl Socket {
     }
 
     /// Answers as the admin port does, and takes orders, until `stop`.
-    ///
-    /// # Errors
-    /// If the listener fails.
-    pub async fn serve(self, admin: Admin, stop: CancellationToken) -> io::Result<()> {
-        let served = axum::serve(self.listener, admin.router(Trusted(true)))
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
+    pub async fn serve(self, admin: Admin, stop: CancellationToken) {
+        door::serve(self.listener, admin.router(Trusted(true)), stop).await;
         // What is left behind would be replaced by the next weir.
         let _ = fs::remove_file(&self.path);
-        served
     }
 }
 

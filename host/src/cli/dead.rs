@@ -80,7 +80,7 @@ struct PlaceArgs {
     /// The state directory: the weir that runs on it is asked, or, if none does, the directory itself
     #[arg(long, value_name = "DIR", env = "WEIR_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// The admin port of the weir to ask instead; takes --token-file
+    /// The admin port of the weir to ask, whatever --state-dir says; takes --token-file
     #[arg(long, value_name = "ADDR:PORT")]
     address: Option<SocketAddr>,
     /// A file with the token that it was given with --admin-token-file

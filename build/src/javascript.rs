@@ -41,6 +41,7 @@ const KIT: &[(&str, &str)] = kit![
     "host.js",
     "testing.d.ts",
     "testing.js",
+    "text.js",
     "time.js",
     "weir.d.ts",
     "weir.js",

@@ -8,6 +8,7 @@ import stderr from "wasi:cli/stderr@0.2.12";
 import { makeConsole } from "./console.js";
 import { serve } from "./handler.js";
 import { connect } from "./host.js";
+import { wellFormed } from "./text.js";
 
 /** The most that WASI takes at once. */
 const CHUNK = 4096;
@@ -43,5 +44,5 @@ function complain(text) {
 
 /** The engine has no TextEncoder. */
 function utf8(text) {
-  return Uint8Array.from(unescape(encodeURIComponent(text.toWellFormed())), (unit) => unit.charCodeAt(0));
+  return Uint8Array.from(unescape(encodeURIComponent(wellFormed(text))), (unit) => unit.charCodeAt(0));
 }

@@ -4,11 +4,12 @@
 // error's stack is a field, too.
 
 import { pairs } from "./actions.js";
+import { wellFormed } from "./text.js";
 
 /** Makes a console that writes to the contract's `log`; `isHeard` says whether anybody listens. */
 export function makeConsole(log, isHeard) {
   const line = (level) => (...said) => {
-    if (isHeard()) log[level](...parts(said));
+    if (isHeard()) log[level](...wellFormed(parts(said)));
   };
   const made = { log: line("info") };
   for (const level of ["trace", "debug", "info", "warn", "error"]) made[level] = line(level);

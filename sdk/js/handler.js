@@ -4,6 +4,7 @@ import { TAGS } from "./actions.js";
 import { failureOf, isMeant } from "./errors.js";
 import { Event } from "./event.js";
 import { stackOf } from "./console.js";
+import { wellFormed } from "./text.js";
 
 /** `describe` and `handle` of the contract. `complain` is given the stack of an error that nobody meant. */
 export function serve(app, complain) {
@@ -16,10 +17,10 @@ export function serve(app, complain) {
     describe: () => described,
     handle(said) {
       try {
-        return actions(app.handle(new Event(said)));
+        return wellFormed(actions(app.handle(new Event(said))));
       } catch (thrown) {
         if (!isMeant(thrown)) complain(stackOf(thrown));
-        throw failureOf(thrown);
+        throw wellFormed(failureOf(thrown));
       }
     },
   };

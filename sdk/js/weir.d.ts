@@ -78,7 +78,10 @@ export class Event<T = any> {
   readonly uid: string;
   /** Opaque: compare for equality only. */
   readonly resourceVersion: string;
-  /** The object: whole, cut down to the watch's `fields`, or metadata only. Parsed when first looked at. */
+  /**
+   * The object: whole, cut down to the watch's `fields`, or metadata only. Parsed when first looked at; whole numbers beyond 2^53 lose
+   * digits, which `objectJson` has.
+   */
   readonly object: T;
   /** The state this handler acknowledged last, its own writes included; null without `previous: true` in the watch, or if there is none. */
   readonly previous: T | null;

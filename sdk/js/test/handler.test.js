@@ -52,6 +52,14 @@ test("the description is the module's, and an answer is any iterable of actions,
   assert.deepEqual(served(() => undefined).thrown(), []);
 });
 
+test("a character that was cut in half is replaced, where the component would trap", () => {
+  assert.deepEqual(served(() => [annotate({ a: "🌍".slice(0, 1), "🌍": 1 })]).thrown(), [annotate({ a: "\ufffd", "🌍": 1 })]);
+  assert.deepEqual(served(() => { throw new Retry("🌍".slice(1)); }).thrown(), { tag: "retry", val: "\ufffd" });
+  const lines = [];
+  makeConsole({ info: (...line) => lines.push(line) }, () => true).info("🌍".slice(1), { a: "🌍".slice(0, 1) });
+  assert.deepEqual(lines, [["\ufffd", [["a", "\ufffd"]]]]);
+});
+
 test("what was thrown on purpose is a failure without a stack", () => {
   for (const [error, failure] of [
     [new Retry("later"), { tag: "retry", val: "later" }],

@@ -3,7 +3,7 @@
 
 import {
   annotate, apply, cluster, create, deleteObject, emit, extension, fail, http, label, log, ObjectKey, patch, Permanent, requeueAfter,
-  RetryLater, setStatus, settings,
+  RetryLater, setStatus, settings, subject,
 } from "#weir";
 
 export const description = {
@@ -70,6 +70,10 @@ function act(word, event, data) {
       return [annotate({ listed: [...cluster.list({ apiVersion: "v1", kind: "Pod", limit: 2 })].length })];
     case "get":
       return [annotate({ found: cluster.get(POD) !== null })];
+    case "half":
+      return [annotate({ half: "🌍".slice(0, 1) })];
+    case "pointer":
+      return [annotate({ name: subject.get("/metadata/name") }), annotate({ nothing: subject.get("no pointer") })];
     case "retry":
       throw new Error("as any error");
     case "retry-later":

@@ -3,7 +3,7 @@
 
 import {
   type Action, annotate, apply, cluster, create, deleteObject, type Description, emit, type Event, extension, fail, http,
-  type KubeObject, label, log, ObjectKey, patch, Permanent, requeueAfter, RetryLater, setStatus, settings,
+  type KubeObject, label, log, ObjectKey, patch, Permanent, requeueAfter, RetryLater, setStatus, settings, subject,
 } from "#weir";
 
 /** What this handler looks at. */
@@ -75,6 +75,10 @@ function act(word: string, event: Event<ConfigMap>, data: Record<string, string>
       return [annotate({ listed: [...cluster.list({ apiVersion: "v1", kind: "Pod", limit: 2 })].length })];
     case "get":
       return [annotate({ found: cluster.get(POD) !== null })];
+    case "half":
+      return [annotate({ half: "🌍".slice(0, 1) })];
+    case "pointer":
+      return [annotate({ name: subject.get("/metadata/name") }), annotate({ nothing: subject.get("no pointer") })];
     case "retry":
       throw new Error("as any error");
     case "retry-later":

@@ -8,12 +8,16 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the scenario, where it stands")]
 
 mod account;
+mod compiled;
+mod flags;
 mod objects;
 mod pods;
 mod recording;
 mod state;
 
 pub use account::ACCOUNT;
+pub use compiled::{compile, compiled};
+pub use flags::{FLAGS_DEFINITION, flag, flags};
 pub use objects::{CONFIG_MAPS, WIDGETS, config_map, granted};
 pub use pods::{PODS, pod};
 pub use recording::{WATCHED, config_map_path};
@@ -179,7 +183,7 @@ impl World {
             workers: 2,
             listen: "127.0.0.1:0".parse().unwrap(),
             grace: Duration::from_secs(10),
-            cache_dir: self.account.as_ref().and_then(|_| compiled()),
+            cache_dir: compiled(),
             state: self.state.as_ref().map(|dir| StateSettings::new(dir.path())),
             admin_token: None,
             grant_wishes: false,
@@ -416,12 +420,6 @@ pub fn plain_client(url: &str, user_agent: &str) -> Client {
 #[expect(clippy::disallowed_methods, reason = "xtask says so by the environment")]
 pub fn guests() -> Option<PathBuf> {
     std::env::var("WEIR_TEST_GUESTS").ok().map(PathBuf::from)
-}
-
-/// Where compiled code is kept between runs: a component in Python takes a debug build the better part of a minute.
-#[expect(clippy::disallowed_methods, reason = "xtask says so by the environment")]
-pub fn compiled() -> Option<PathBuf> {
-    std::env::var("WEIR_TEST_COMPILED").ok().map(PathBuf::from).or_else(|| Some(guests()?.join("../compiled")))
 }
 
 /// A guest's bytes.

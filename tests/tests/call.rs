@@ -24,6 +24,7 @@ async fn call(manifest: Option<&str>, object: Value, watch: Option<&str>) -> Opt
     let call = Call {
         stem: "first-handler",
         component: component("first-handler").into(),
+        cache_dir: None,
         manifest: manifest.map(|text| (Path::new("first-handler.yaml"), text)),
         grant_wishes: manifest.is_none(),
         change: Change::Updated,

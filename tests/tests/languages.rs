@@ -16,7 +16,7 @@ use weir::{
         CallFailure, Engine, EngineSettings, FailureKind, Handler, Invocation, Invoke as _, LogSink, Reads, Reply,
     },
 };
-use weir_tests::world::{compiled, component, guests, manifest};
+use weir_tests::world::{compile, compiled, component, guests, manifest};
 
 /// Calls of one instance. An unmodified Go component with the usual adapter traps after some 170.
 const CALLS: u32 = 20_000;
@@ -28,6 +28,7 @@ async fn handler_in(language: &str, lines: LogSink) -> Option<Arc<Handler>> {
         eprintln!("SKIPPED: {name} is not built; run `cargo xtask test`, which builds it and says what it needs");
         return None;
     }
+    compile(&name).await;
     let engine = Engine::new(EngineSettings { cache_dir: compiled(), ..EngineSettings::default() }).unwrap();
     let component = engine.load(&name, component(&name).into()).await.unwrap();
     let described = component.describe().await.unwrap();
@@ -170,6 +171,33 @@ async fn an_instance_in_javascript_survives_its_calls() {
 #[tokio::test]
 async fn c_answers_the_table() {
     answers_the_table("c").await;
+}
+
+#[tokio::test]
+async fn an_exception_in_python_is_a_failure_with_its_traceback_and_the_instance_goes_on() {
+    let Some(handler) = handler_in("python", Arc::new(|_| ())).await else { return };
+    // What the failure says, and what its stderr holds: the author's file, and the exception.
+    for (word, said, traceback) in [
+        ("crash", "KeyError: 'missing' (app.py, line ", "KeyError: 'missing'"),
+        ("exit", "SystemExit: on purpose (app.py, line ", "SystemExit: on purpose"),
+        // So much would exhaust the stack, which ends an instance without a word of Python's.
+        ("deep", "the JSON is nested deeper than 500 levels", ""),
+    ] {
+        let failure = handler.invoke(event(word, &Value::Null)).await.unwrap_err();
+        let FailureKind::Answered(answered) = &failure.kind else { panic!("{word}: {failure}") };
+        assert!(answered.reason().starts_with(said), "{word}: {failure}");
+        assert_eq!(failure.stderr.is_empty(), traceback.is_empty(), "{word}: {}", failure.stderr);
+        if !traceback.is_empty() {
+            assert!(failure.stderr.starts_with("Traceback (most recent call last):"), "{word}: {}", failure.stderr);
+            assert!(
+                failure.stderr.contains("app.py") && failure.stderr.ends_with(traceback),
+                "{word}: {}",
+                failure.stderr
+            );
+        }
+    }
+    let reply = handler.invoke(event("calls", &Value::Null)).await;
+    assert_eq!(answer(reply), json!({ "actions": [{ "annotate": [["calls", "4"]] }] }));
 }
 
 #[tokio::test]

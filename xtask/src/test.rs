@@ -55,15 +55,22 @@ fn go_tests(root: &Path) -> Done {
     Ok(())
 }
 
-/// The kit's own tests.
+/// The kit's own tests, and those of what is written with it.
 fn python_tests(root: &Path) -> Done {
     if Command::new("python3").arg("--version").output().is_err() {
         eprintln!("SKIPPED: there is no python3; install Python 3.11 or newer");
         return Ok(());
     }
-    let mut python = Command::new("python3");
-    python.current_dir(root.join("sdk/python")).args(["-B", "-m", "unittest", "discover", "-s", "tests", "-t", "."]);
-    stage::run(&mut python, "see the failures above")
+    let kit = root.join("sdk/python");
+    for (folder, tests) in [(kit.clone(), "tests"), (root.join("plugins/flag-watch"), ".")] {
+        let mut python = Command::new("python3");
+        python
+            .current_dir(folder)
+            .args(["-B", "-m", "unittest", "discover", "-s", tests, "-t", "."])
+            .env("PYTHONPATH", &kit);
+        stage::run(&mut python, "see the failures above")?;
+    }
+    Ok(())
 }
 
 /// The kit's own tests, and those of what is written with it, which take the kit from where a build puts it.

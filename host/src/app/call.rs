@@ -14,7 +14,10 @@ use crate::{
 };
 use bytes::Bytes;
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What to call with.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Call<'a> {
     pub stem: &'a str,
     /// The component.
     pub component: Bytes,
+    /// Where compiled code is kept. None: nowhere.
+    pub cache_dir: Option<PathBuf>,
     /// The operator's document and where it is.
     pub manifest: Option<(&'a Path, &'a str)>,
     /// Grant it what it wants, as `weir dev` does.
@@ -58,7 +63,8 @@ impl Call<'_> {
     /// # Errors
     /// For people: what could not be used, and what to do.
     pub async fn once(self, lines: LogSink) -> Result<Called, String> {
-        let engine = Engine::new(EngineSettings::default()).map_err(|error| error.to_string())?;
+        let settings = EngineSettings { cache_dir: self.cache_dir.clone(), ..EngineSettings::default() };
+        let engine = Engine::new(settings).map_err(|error| error.to_string())?;
         let component = engine.load(self.stem, self.component.clone()).await.map_err(|error| error.to_string())?;
         let described = component.describe().await.map_err(|error| error.to_string())?;
         let mut manifest =

@@ -47,6 +47,9 @@ pub(super) struct CallArgs {
     /// Which attempt it is
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     attempt: u32,
+    /// Directory for the compiled component, so that the next call need not compile it; private to this user
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
     /// How to print
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
@@ -80,6 +83,7 @@ pub(super) fn run(arguments: CallArgs) -> Result<(), Box<dyn Error>> {
     let call = Call {
         stem: &stem,
         component: component.into(),
+        cache_dir: arguments.cache_dir.clone(),
         manifest: manifest.as_deref().map(|text| (beside.as_path(), text)),
         grant_wishes,
         change: arguments.change,

@@ -37,7 +37,8 @@ pub struct EngineSettings {
     pub max_component_bytes: usize,
     /// Compilations at once. Default 2.
     pub compiles: usize,
-    /// How long one compilation may take. Default 120 s.
+    /// How long one compilation may take. Default 300 s: a component in Python takes some 10 s of a core in a release build, so in a
+    /// pod with a tenth of a core 100 s.
     pub compile_time: Duration,
     /// How long `describe` may take. Default 2 s.
     pub describe_time: Duration,
@@ -53,7 +54,7 @@ impl Default for EngineSettings {
             cache_dir: None,
             max_component_bytes: 64 << 20,
             compiles: 2,
-            compile_time: Duration::from_secs(120),
+            compile_time: Duration::from_secs(300),
             describe_time: Duration::from_secs(2),
             instances: 256,
             pooling: true,

@@ -30,6 +30,23 @@ class Actions(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "is one of"):
                 wrong()
 
+    def test_what_the_contract_cannot_hold_is_refused_where_it_is_written(self):
+        key = weir.ObjectKey("v1", "Pod", None, "a")
+        wrong = [
+            lambda: weir.annotate({1: "a"}), lambda: weir.emit("Reason", 3), lambda: weir.emit("A", regarding="a"),
+            lambda: weir.patch({}, target={"name": "a"}), lambda: weir.apply({}, force=1), lambda: weir.fail("later"),
+            lambda: weir.delete(key, grace_period_seconds=1.5), lambda: weir.http("GET", "https://a", headers={"a": 1}),
+            lambda: weir.ObjectKey("v1", "Pod", 3, "a"), lambda: weir.RetryLater("soon"),
+        ]
+        for make in wrong:
+            with self.assertRaises(TypeError):
+                make()
+        # Half a letter, as JSON may hold it.
+        for make in (lambda: weir.annotate({"a": "\ud800"}), lambda: weir.create('{"a":"\ud800"}'),
+                     lambda: weir.delete(key, grace_period_seconds=2**32), lambda: weir.RetryLater(-1)):
+            with self.assertRaises(ValueError):
+                make()
+
     def test_equal_actions_are_equal(self):
         self.assertEqual(weir.label({"a": 1}), weir.label({"a": "1"}))
         self.assertNotEqual(weir.label({"a": 1}), weir.annotate({"a": 1}))
@@ -56,6 +73,12 @@ class Descriptions(unittest.TestCase):
         event = weir.Event("updated", weir.ObjectKey("v1", "Node", None, "a"))
         self.assertEqual(nodes(event), [weir.annotate({"name": "a"})])
 
+    def test_a_watch_that_has_no_function_is_named_with_those_that_have(self):
+        for name in ("pods", "nodes"):
+            weir.watch(name, "v1", "Pod")(lambda event: None)
+        with self.assertRaisesRegex(weir.Permanent, "'flags'.*: pods, nodes"):
+            _describe.handler_of("flags")
+
     def test_one_name_twice_and_no_watch_at_all_are_mistakes(self):
         with self.assertRaisesRegex(ValueError, "watches nothing"):
             _describe.description()
@@ -71,6 +94,17 @@ class Events(unittest.TestCase):
         self.assertEqual((event.object, event.previous, event.is_ending), ({"a": 1}, {"a": 0}, True))
         self.assertIsNone(weir.Event("added", key).previous)
         self.assertEqual(str(key), "v1/Pod a/b")
+
+
+    def test_json_is_parsed_unless_it_would_exhaust_the_stack(self):
+        deep = '{"a":' * 500 + "[]" + "}" * 500
+        for text in (deep.replace("[]", "1"), json.dumps(["[" * 600, '\\"{' * 600]), "[" + ",".join(["[{}]"] * 600) + "]"):
+            self.assertEqual(weir.parse(text), json.loads(text))
+        for text in (deep, "[" * 100_000, '["\\\\",' + deep + "]"):
+            with self.assertRaisesRegex(weir.Permanent, "deeper than 500"):
+                weir.parse(text)
+        with self.assertRaises(ValueError):
+            weir.parse("{")
 
 
 class Host(unittest.TestCase):

@@ -1,6 +1,7 @@
 """What should happen, as plain values that compare: nothing is carried out before the handler has answered.
 
-Each function makes one action. Objects and patches are Python values or JSON text; times are seconds or a timedelta.
+Each function makes one action. Objects and patches are Python values or JSON text; times are seconds or a timedelta. What is of a
+wrong type is refused here, where the author's line is in the traceback; beyond this point it would end the component.
 """
 
 import json
@@ -8,8 +9,28 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Optional
 
+_NONE = type(None)
+_MAYBE_TEXT = (str, _NONE)
+_TYPES = {"uid": _MAYBE_TEXT, "subresource": _MAYBE_TEXT, "manager": _MAYBE_TEXT, "propagation": _MAYBE_TEXT,
+          "idempotency_key": _MAYBE_TEXT, "force": (bool,), "grace_period_seconds": (int, _NONE), "ms": (int,)}
+"""Of the fields of actions; those not named are text, objects and pairs see to themselves."""
+
 LONGEST_MS = 2**31 - 1
 """The longest time that the contract can name, in milliseconds: about 24 days."""
+
+
+def checked(what: str, value, kinds=(str,)):
+    """The value, if it is of one of these types and, being text, is what can be written as UTF-8: JSON may hold halves of letters."""
+    # To Python, True is a number.
+    if not isinstance(value, kinds) or isinstance(value, bool) and bool not in kinds:
+        known = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{what} is of type {type(value).__name__}, and must be {known}")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{what} is no text that could be written: {error}") from None
+    return value
 
 
 @dataclass(frozen=True)
@@ -20,6 +41,11 @@ class ObjectKey:
     kind: str
     namespace: Optional[str]
     name: str
+
+    def __post_init__(self):
+        for part in ("api_version", "kind", "name"):
+            checked(f"an object's {part}", getattr(self, part))
+        checked("an object's namespace", self.namespace, _MAYBE_TEXT)
 
     def __str__(self):
         place = f"{self.namespace}/" if self.namespace else ""
@@ -32,6 +58,20 @@ class Action:
 
     kind: str
     fields: dict
+
+    def __post_init__(self):
+        for name, value in self.fields.items():
+            what = f"{self.kind}: {name}"
+            if name in ("target", "regarding"):
+                checked(what, value, (ObjectKey, _NONE))
+            elif name == "error":
+                checked(what, value, (BaseException,))
+            elif isinstance(value, list):
+                for key, said in value:
+                    checked(f"{what}: the name {key!r}", key)
+                    checked(f"{what}: {key}", said, _MAYBE_TEXT if name == "values" else (str,))
+            else:
+                checked(what, value, _TYPES.get(name, (str,)))
 
 
 def milliseconds(time) -> int:
@@ -96,6 +136,8 @@ def delete(target: Optional[ObjectKey] = None, *, uid: Optional[str] = None,
            grace_period_seconds: Optional[int] = None, propagation: Optional[str] = None) -> Action:
     """Deletes one object, by default the event's own. `propagation`: background, foreground, orphan or the kind's default."""
     _one_of("propagation", propagation, (None, "background", "foreground", "orphan"))
+    if grace_period_seconds is not None and not 0 <= checked("grace_period_seconds", grace_period_seconds, (int,)) < 2**32:
+        raise ValueError(f"a grace period is from 0 to {2**32 - 1} seconds, not {grace_period_seconds}")
     return Action("delete", {"target": target, "uid": uid, "grace_period_seconds": grace_period_seconds,
                              "propagation": propagation})
 

@@ -9,7 +9,7 @@ from wit_world.imports import log as host_log, types
 
 from . import _describe
 from ._actions import Action, ObjectKey, milliseconds, text
-from ._errors import Permanent, RetryLater
+from ._errors import MEANT, Permanent, RetryLater, readable, reason
 from ._event import Event
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -21,13 +21,13 @@ class HostLog(logging.Handler):
     """Sends `logging` to the operator's log, what is given as `extra` as fields."""
 
     def emit(self, record):
-        fields = [(name, text(value)) for name, value in vars(record).items() if name not in _STANDARD]
+        fields = [(name, readable(text(value))) for name, value in vars(record).items() if name not in _STANDARD]
         if record.name != "root":
             fields.append(("logger", record.name))
         if record.exc_info:
-            fields.append(("traceback", "".join(traceback.format_exception(*record.exc_info))))
+            fields.append(("traceback", readable("".join(traceback.format_exception(*record.exc_info)))))
         write = next(write for least, write in _LEVELS if record.levelno >= least)
-        write(record.getMessage(), fields)
+        write(readable(record.getMessage()), fields)
 
 
 # The host drops what its operator does not want to see.
@@ -40,15 +40,18 @@ class Handler(exports.Handler):
     def describe(self):
         try:
             return _describe.description()
-        except Exception as error:
-            raise Err(str(error)) from None
+        except BaseException as error:
+            raise Err(reason(error)) from None
 
     def handle(self, event):
         try:
             answer = _describe.handler_of(event.watch)(_event(event))
+            if isinstance(answer, Action):
+                raise TypeError("a handler answers with a list of actions, and this is one action; write [...] around it")
             return [_action(action) for action in answer or ()]
-        except Exception as error:
-            if not isinstance(error, (Permanent, RetryLater)):
+        # `sys.exit` and its like as well: what leaves this function in another way ends the instance, and says less.
+        except BaseException as error:
+            if not isinstance(error, MEANT):
                 traceback.print_exc()
             raise Err(_failure(error)) from None
 
@@ -62,12 +65,11 @@ def _event(event):
 
 
 def _failure(error):
-    reason = str(error) or type(error).__name__
     if isinstance(error, Permanent):
-        return types.Failure_Permanent(reason)
+        return types.Failure_Permanent(reason(error))
     if isinstance(error, RetryLater):
-        return types.Failure_RetryLater(types.RetryLater(milliseconds(error.after), reason))
-    return types.Failure_Retry(reason)
+        return types.Failure_RetryLater(types.RetryLater(milliseconds(error.after), reason(error)))
+    return types.Failure_Retry(reason(error))
 
 
 def _key(key):

@@ -3,6 +3,7 @@
 import json
 
 from ._actions import milliseconds
+from ._errors import Permanent
 
 _watches: list = []
 _handlers: dict = {}
@@ -51,4 +52,7 @@ def handler_of(watch_name: str):
     """The function of a watch. An operator's manifest may have renamed it; with only one function there is no doubt."""
     if watch_name not in _handlers and len(_handlers) == 1:
         return next(iter(_handlers.values()))
+    if watch_name not in _handlers:
+        raise Permanent(f"no function is decorated with the watch {watch_name!r}; name the watches of the manifest as the handler "
+                        f"does: {', '.join(_handlers)}")
     return _handlers[watch_name]

@@ -1,7 +1,13 @@
 """How a handler says that it could not do its work.
 
-Any other exception counts as `Retry` with its message; its traceback goes to stderr, which weir attaches to the failure.
+Any other exception counts as `Retry`. Its failure says its type, its message and the author's line that it came from; its
+traceback goes to stderr, which weir keeps with the failure.
 """
+
+import os
+import traceback
+
+from ._actions import milliseconds
 
 
 class Retry(Exception):
@@ -13,6 +19,8 @@ class RetryLater(Exception):
 
     def __init__(self, after, reason=""):
         super().__init__(reason)
+        # A wait that is none is a mistake of the line that raises this.
+        milliseconds(after)
         self.after = after
 
 
@@ -34,3 +42,26 @@ class Invalid(ReadError, Permanent):
 
 class Unavailable(ReadError):
     """Not now: the cache is not complete yet."""
+
+
+MEANT = (Retry, RetryLater, Permanent, ReadError)
+"""The exceptions that say what they mean: they need no traceback."""
+
+_NOT_THE_AUTHORS = (os.path.dirname(__file__), os.path.dirname(os.__file__))
+
+
+def reason(error: BaseException) -> str:
+    """What a failure says of an exception."""
+    said = str(error) or type(error).__name__
+    if not isinstance(error, MEANT):
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)
+        frames = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_AUTHORS)]
+        if frames:
+            said += f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})"
+    return readable(said)
+
+
+def readable(text: str) -> str:
+    """The text as it can be written: halves of letters, as JSON may hold them, become question marks."""
+    return text.encode("utf-8", "replace").decode()

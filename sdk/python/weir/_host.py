@@ -1,10 +1,10 @@
 """What the handler may ask: its settings, the time, and other objects. Outside of weir each says so."""
 
-import json
 from typing import Any, Iterator, Optional
 
-from ._actions import ObjectKey
+from ._actions import ObjectKey, checked
 from ._errors import Denied, Invalid, Unavailable
+from ._event import parse
 
 try:
     from componentize_py_types import Err
@@ -29,7 +29,7 @@ def _asked(interface):
 
 def settings() -> dict:
     """The handler's settings, checked against its schema, with defaults filled in."""
-    return json.loads(_asked(_host).settings())
+    return parse(_asked(_host).settings())
 
 
 def now() -> float:
@@ -48,14 +48,14 @@ class subject:
     @staticmethod
     def get(pointer: str) -> Any:
         """The value at a JSON pointer, or None."""
-        found = _ask(_asked(_subject).get, pointer)
-        return None if found is None else json.loads(found)
+        found = _ask(_asked(_subject).get, checked("the pointer", pointer))
+        return None if found is None else parse(found)
 
     @staticmethod
     def get_many(pointers: list) -> list:
         """The values at several pointers, as one question."""
-        found = _ask(_asked(_subject).get_many, list(pointers))
-        return [None if one is None else json.loads(one) for one in found]
+        found = _ask(_asked(_subject).get_many, [checked("a pointer", pointer) for pointer in pointers])
+        return [None if one is None else parse(one) for one in found]
 
 
 class cluster:
@@ -64,18 +64,24 @@ class cluster:
     @staticmethod
     def get(api_version: str, kind: str, name: str, namespace: Optional[str] = None) -> Any:
         """One object, or None if there is no such object."""
-        found = _ask(_asked(_cluster).get, _types.ObjectKey(api_version, kind, namespace, name))
-        return None if found is None else json.loads(found)
+        interface, key = _asked(_cluster), ObjectKey(api_version, kind, namespace, name)
+        found = _ask(interface.get, _types.ObjectKey(key.api_version, key.kind, key.namespace, key.name))
+        return None if found is None else parse(found)
 
     @staticmethod
     def pages(api_version: str, kind: str, *, namespace: Optional[str] = None, label_selector: str = "",
               field_selector: str = "", limit: int = 0) -> Iterator[list]:
         """Page by page, each a list of at most `limit` objects; 0 takes the default, 500, which is also the most."""
         interface, token = _asked(_cluster), None
+        for what, value in (("api_version", api_version), ("kind", kind), ("label_selector", label_selector),
+                            ("field_selector", field_selector)):
+            checked(what, value)
+        checked("namespace", namespace, (str, type(None)))
+        checked("limit", limit, (int,))
         while True:
             query = interface.Query(api_version, kind, namespace, label_selector, field_selector, limit, token)
             page = _ask(interface.list_page, query)
-            yield [json.loads(item) for item in page.items]
+            yield [parse(item) for item in page.items]
             token = page.continue_token
             if token is None:
                 return

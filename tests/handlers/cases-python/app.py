@@ -3,6 +3,7 @@ contract, so that its answers show whether this language's kit says what was mea
 """
 
 import logging
+import sys
 
 import weir
 
@@ -67,11 +68,17 @@ def do(word, event, data):
         case "get":
             return [weir.annotate({"found": weir.cluster.get("v1", "Pod", "p", "default") is not None})]
         case "retry":
-            raise ValueError("as any error")
+            raise weir.Retry("as any error")
         case "retry-later":
             raise weir.RetryLater(60, "wrapped: later")
         case "permanent":
             raise weir.Permanent("never: für immer")
+        case "crash":
+            return [weir.annotate({"crash": data["missing"]})]
+        case "exit":
+            sys.exit("on purpose")
+        case "deep":
+            return [weir.annotate({"deep": len(weir.parse("[" * 100_000))})]
         case "garbage":
             for _ in range(10):
                 bytearray(10_000)

@@ -64,6 +64,9 @@ scenarios! {
     an_api_that_is_away_at_the_start_has_not_lost_anything,
     an_emitted_note_is_an_event_about_the_object,
     creating_what_exists_is_done,
+    flags_are_judged_in_their_status_and_summed_up_in_an_owned_config_map,
+    flags_are_watched_once_their_kind_is_defined_and_again_when_it_is_back,
+    flags_elsewhere_are_not_touched,
     handlers_that_want_the_same_share_one_watch,
     leaving_a_label_selector_is_left_and_coming_back_added,
     nodes_are_annotated_before_during_and_after_start,
@@ -88,6 +91,7 @@ scenarios! {
     what_is_applied_is_owned_and_an_owner_in_the_way_is_named,
     what_is_not_granted_is_not_sent_and_the_lines_to_add_are_named,
     what_keeps_failing_is_called_within_its_limit_then_given_up,
+    what_was_undone_by_hand_is_put_right_at_the_next_resync,
     what_was_open_at_a_crash_is_called_again_as_it_then_is,
     without_a_state_directory_a_restart_begins_anew,
 }

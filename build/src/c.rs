@@ -35,6 +35,7 @@ const KIT: &[(&str, &str)] = kit![
     "show.c",
     "time.c",
     "weir.h",
+    "weir_json.h",
     "weir_test.h",
 ];
 /// Of the kit, what is not compiled by itself: the host of tests.
@@ -109,7 +110,10 @@ pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, B
     let mut command = compiler.command();
     // Relative to the folder, as all names here: `assert` and `__FILE__` write them into what is made.
     command.current_dir(&job.directory);
-    command.args(["-target", TARGET, "-mexec-model=reactor", "-std=gnu17", "-O2", "-s", "-Wall", "-I.weir/c"]);
+    // zig leaves out what `assert` says where it optimises; other compilers leave that to the author.
+    command.args(["-target", TARGET, "-mexec-model=reactor", "-std=gnu17", "-O2", "-UNDEBUG", "-s"]);
+    // Where `assert` ends: the C library writes to standard error, which is lost.
+    command.args(["-D__assert_fail=weir_assert_fail", "-Wall", "-I.weir/c"]);
     command.args(sources(&job.directory)?);
     let parts = KIT.iter().map(|(name, _)| *name);
     command.args(

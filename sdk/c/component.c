@@ -35,8 +35,10 @@ __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_
     return memory;
 }
 
-/// An assert that fails says so before it ends the call; standard error would be lost.
-_Noreturn void __assert_fail(const char *expression, const char *file, int line, const char *function) {
+/// What `assert` calls, by an option that `weir build` gives; the declaration is the C library's.
+_Noreturn void weir_assert_fail(const char *expression, const char *file, int line, const char *function);
+
+_Noreturn void weir_assert_fail(const char *expression, const char *file, int line, const char *function) {
     weir_panic("assertion failed: %s, in %s at %s:%d", expression, function, file, line);
 }
 

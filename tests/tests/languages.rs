@@ -210,3 +210,22 @@ async fn an_instance_in_c_survives_its_calls() {
     // Each leaves more than 100 kB in the kit's arena: all of them together would not fit.
     survives_its_calls("c").await;
 }
+
+#[tokio::test]
+async fn an_assertion_that_fails_in_c_is_said_and_the_next_call_is_answered() {
+    let said = Arc::new(Mutex::new(Vec::<String>::new()));
+    let sink: LogSink = {
+        let said = said.clone();
+        Arc::new(move |line| said.lock().unwrap().push(text_of(line)))
+    };
+    let Some(handler) = handler_in("c", sink).await else { return };
+    let failed = answer(handler.invoke(event("assert", &Value::Null)).await);
+    assert!(failed["broken"].is_string(), "{failed}");
+    let said = said.lock().unwrap().clone();
+    assert!(
+        said.len() == 1 && said[0].starts_with("error assertion failed: ") && said[0].contains("handler.c"),
+        "{said:?}"
+    );
+    let next = answer(handler.invoke(event("calls", &Value::Null)).await);
+    assert_eq!(next, json!({ "actions": [{ "annotate": [["calls", "1"]] }] }), "in a new instance");
+}

@@ -3,6 +3,7 @@
 
 #include "weir.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char *weir_describe(void) {
@@ -98,6 +99,8 @@ static const struct weir_failure *obey(const char *word, const struct weir_event
         return weir_retry_later(60000, "wrapped: %s", "later");
     } else if (ASKED("permanent")) {
         return weir_permanent("never: %s", "für immer");
+    } else if (ASKED("assert")) {
+        assert(!"on purpose");
     } else if (ASKED("garbage")) {
         for (int n = 0; n < 10; n++) {
             memset(weir_alloc(10000), 'x', 10000);

@@ -56,43 +56,57 @@ static void add(struct weir_actions *actions, struct weir_action action) {
     actions->items[actions->count++] = action;
 }
 
-/// Text that must be there.
-static const char *text(const char *what, const char *given) {
-    if (!given) {
-        weir_panic("%s is NULL", what);
+/// Notes a mistake in the handler's source, which weir_call makes a failure of; the first counts.
+static void mistake(struct weir_actions *actions, const char *what) {
+    if (!actions->mistake) {
+        actions->mistake = weir_format("action %zu of the handler's answer is none: %s", actions->count + 1, what);
     }
-    return weir_copy(given);
 }
 
-static const struct weir_key *key(const struct weir_key *given) {
+/// Text that must be there.
+static const char *text(struct weir_actions *actions, const char *what, const char *given) {
+    if (!given) {
+        mistake(actions, weir_format("%s is NULL", what));
+    }
+    return weir_copy(given ? given : "");
+}
+
+/// A number of one of the contract's cases.
+static void one_of(struct weir_actions *actions, const char *what, int given, int last) {
+    if (given < 0 || given > last) {
+        mistake(actions, weir_format("there is no %s %d", what, given));
+    }
+}
+
+static const struct weir_key *key(struct weir_actions *actions, const struct weir_key *given) {
     if (!given) {
         return NULL;
     }
     struct weir_key *copy = weir_alloc(sizeof *copy);
     *copy = (struct weir_key){
-        .api_version = text("the api_version of a key", given->api_version),
-        .kind = text("the kind of a key", given->kind),
+        .api_version = text(actions, "the api_version of a key", given->api_version),
+        .kind = text(actions, "the kind of a key", given->kind),
         .namespace = weir_copy(given->namespace),
-        .name = text("the name of a key", given->name),
+        .name = text(actions, "the name of a key", given->name),
     };
     return copy;
 }
 
-static const struct weir_field *fields(const struct weir_field *given, bool removable) {
+static const struct weir_field *fields(struct weir_actions *actions, const struct weir_field *given, bool removable) {
     size_t count = weir_field_count(given);
     struct weir_field *copy = weir_alloc((count + 1) * sizeof *copy);
     for (size_t n = 0; n < count; n++) {
         if (!given[n].value && !removable) {
-            weir_panic("the value of %s is NULL", given[n].name);
+            mistake(actions, weir_format("the value of %s is NULL", given[n].name));
         }
-        copy[n] = (struct weir_field){weir_copy(given[n].name), weir_copy(given[n].value)};
+        copy[n] = (struct weir_field){weir_copy(given[n].name), weir_copy(given[n].value || removable ? given[n].value : "")};
     }
     return copy;
 }
 
 static void mark(struct weir_actions *actions, enum weir_action_kind kind, const char *name, const char *value, bool remove) {
-    const struct weir_field one[] = {{text("the name of an annotation or label", name), value}, {NULL, NULL}};
-    add(actions, (struct weir_action){.kind = kind, .marks = fields(one, remove)});
+    const struct weir_field one[] = {{text(actions, "the name of an annotation or label", name), value}, {NULL, NULL}};
+    add(actions, (struct weir_action){.kind = kind, .marks = fields(actions, one, remove)});
 }
 
 void weir_annotate(struct weir_actions *actions, const char *name, const char *value) {
@@ -102,7 +116,7 @@ void weir_annotate(struct weir_actions *actions, const char *name, const char *v
 void weir_remove_annotation(struct weir_actions *actions, const char *name) { mark(actions, WEIR_ACTION_ANNOTATE, name, NULL, true); }
 
 void weir_annotate_all(struct weir_actions *actions, const struct weir_field *annotations) {
-    add(actions, (struct weir_action){.kind = WEIR_ACTION_ANNOTATE, .marks = fields(annotations, true)});
+    add(actions, (struct weir_action){.kind = WEIR_ACTION_ANNOTATE, .marks = fields(actions, annotations, true)});
 }
 
 void weir_label(struct weir_actions *actions, const char *name, const char *value) {
@@ -112,34 +126,36 @@ void weir_label(struct weir_actions *actions, const char *name, const char *valu
 void weir_remove_label(struct weir_actions *actions, const char *name) { mark(actions, WEIR_ACTION_LABEL, name, NULL, true); }
 
 void weir_label_all(struct weir_actions *actions, const struct weir_field *labels) {
-    add(actions, (struct weir_action){.kind = WEIR_ACTION_LABEL, .marks = fields(labels, true)});
+    add(actions, (struct weir_action){.kind = WEIR_ACTION_LABEL, .marks = fields(actions, labels, true)});
 }
 
 void weir_set_status(struct weir_actions *actions, const char *json) {
-    add(actions, (struct weir_action){.kind = WEIR_ACTION_SET_STATUS, .text = text("the status", json)});
+    add(actions, (struct weir_action){.kind = WEIR_ACTION_SET_STATUS, .text = text(actions, "the status", json)});
 }
 
 void weir_patch(struct weir_actions *actions, struct weir_patch patch) {
-    patch.target = key(patch.target);
+    one_of(actions, "format of a patch", (int)patch.format, WEIR_STRATEGIC);
+    patch.target = key(actions, patch.target);
     patch.uid = weir_copy(patch.uid);
     patch.subresource = weir_copy(patch.subresource);
-    patch.body = text("the body of a patch", patch.body);
+    patch.body = text(actions, "the body of a patch", patch.body);
     add(actions, (struct weir_action){.kind = WEIR_ACTION_PATCH, .patch = patch});
 }
 
 void weir_apply(struct weir_actions *actions, struct weir_apply apply) {
-    apply.manifest = text("the manifest to apply", apply.manifest);
+    apply.manifest = text(actions, "the manifest to apply", apply.manifest);
     apply.subresource = weir_copy(apply.subresource);
     apply.manager = weir_copy(apply.manager);
     add(actions, (struct weir_action){.kind = WEIR_ACTION_APPLY, .apply = apply});
 }
 
 void weir_create(struct weir_actions *actions, const char *manifest) {
-    add(actions, (struct weir_action){.kind = WEIR_ACTION_CREATE, .text = text("the manifest to create", manifest)});
+    add(actions, (struct weir_action){.kind = WEIR_ACTION_CREATE, .text = text(actions, "the manifest to create", manifest)});
 }
 
 void weir_delete(struct weir_actions *actions, struct weir_delete deletion) {
-    deletion.target = key(deletion.target);
+    one_of(actions, "propagation", (int)deletion.propagation, WEIR_PROPAGATION_ORPHAN);
+    deletion.target = key(actions, deletion.target);
     deletion.uid = weir_copy(deletion.uid);
     if (deletion.grace_period_seconds) {
         uint32_t *seconds = weir_alloc(sizeof *seconds);
@@ -150,21 +166,23 @@ void weir_delete(struct weir_actions *actions, struct weir_delete deletion) {
 }
 
 void weir_emit(struct weir_actions *actions, struct weir_note note) {
-    note.regarding = key(note.regarding);
-    note.reason = text("the reason of an Event", note.reason);
+    one_of(actions, "severity", (int)note.severity, WEIR_WARNING);
+    note.regarding = key(actions, note.regarding);
+    note.reason = text(actions, "the reason of an Event", note.reason);
     note.message = note.message ? weir_copy(note.message) : "";
     add(actions, (struct weir_action){.kind = WEIR_ACTION_EMIT, .note = note});
 }
 
 void weir_log_later(struct weir_actions *actions, enum weir_level level, const char *message, const struct weir_field *given) {
-    struct weir_log_line line = {level, text("a log line's message", message), fields(given, false)};
+    one_of(actions, "level", (int)level, WEIR_ERROR);
+    struct weir_log_line line = {level, text(actions, "a log line's message", message), fields(actions, given, false)};
     add(actions, (struct weir_action){.kind = WEIR_ACTION_LOG, .log = line});
 }
 
 void weir_http(struct weir_actions *actions, struct weir_http request) {
-    request.method = text("the method of a request", request.method);
-    request.url = text("the URL of a request", request.url);
-    request.headers = fields(request.headers, false);
+    request.method = text(actions, "the method of a request", request.method);
+    request.url = text(actions, "the URL of a request", request.url);
+    request.headers = fields(actions, request.headers, false);
     request.body = request.body ? weir_copy(request.body) : "";
     request.idempotency_key = weir_copy(request.idempotency_key);
     add(actions, (struct weir_action){.kind = WEIR_ACTION_HTTP, .http = request});
@@ -176,12 +194,18 @@ void weir_requeue_after_ms(struct weir_actions *actions, uint32_t milliseconds) 
 
 void weir_fail(struct weir_actions *actions, const struct weir_failure *given) {
     if (!given) {
-        weir_panic("the failure to end with is NULL");
+        mistake(actions, "the failure to end with is NULL");
+        given = weir_retry("no reason was given");
     }
     add(actions, (struct weir_action){.kind = WEIR_ACTION_FAIL, .failure = failure(given->kind, given->after_ms, weir_copy(given->text))});
 }
 
 void weir_extension(struct weir_actions *actions, const char *name, const char *payload) {
-    struct weir_field extension = {text("the name of an extension", name), text("the payload of an extension", payload)};
+    struct weir_field extension = {text(actions, "the name of an extension", name), text(actions, "the payload of an extension", payload)};
     add(actions, (struct weir_action){.kind = WEIR_ACTION_EXTENSION, .extension = extension});
+}
+
+const struct weir_failure *weir_call(const struct weir_event *event, struct weir_actions *actions) {
+    const struct weir_failure *failed = weir_handle(event, actions);
+    return failed || !actions->mistake ? failed : failure(WEIR_PERMANENT, 0, actions->mistake);
 }

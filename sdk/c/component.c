@@ -280,7 +280,7 @@ bool exports_weir_api_handler_handle(exports_weir_api_handler_event_t *given, ex
     struct weir_actions actions = {0};
     const struct weir_failure *failure = event_of(given, &event);
     if (!failure) {
-        failure = weir_handle(&event, &actions);
+        failure = weir_call(&event, &actions);
     }
     over = true;
     if (failure) {

@@ -51,6 +51,9 @@ struct weir_action {
     };
 };
 
+/// Calls weir_handle as weir does: an answer with an action that is none is a permanent failure.
+const struct weir_failure *weir_call(const struct weir_event *event, struct weir_actions *actions);
+
 /// Frees what the arena handed out since the last time, but for one block.
 void weir_arena_empty(void);
 /// Memory as weir_alloc's, not zeroed, with an alignment that is a power of two; NULL if there is none.

@@ -289,9 +289,12 @@ struct weir_actions {
     struct weir_action *items;
     size_t count;
     size_t room;
+    /// What is wrong with the first action that is none, as one with a NULL where there must be text: the whole answer is then a permanent
+    /// failure that says so.
+    const char *mistake;
 };
 
-/// Sets one annotation of the event's own object; others are left alone. A NULL is a mistake (see weir_panic), not a removal.
+/// Sets one annotation of the event's own object; others are left alone. A NULL is a mistake, not a removal.
 void weir_annotate(struct weir_actions *actions, const char *name, const char *value);
 /// Removes one.
 void weir_remove_annotation(struct weir_actions *actions, const char *name);

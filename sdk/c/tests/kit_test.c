@@ -231,6 +231,51 @@ static void what_is_handed_in_is_copied(void) {
          "[{\"annotate\":[[\"first\",\"first\"]]},{\"emit\":{\"regarding\":null,\"severity\":\"normal\",\"reason\":\"first\",\"message\":\"first\"}}]");
 }
 
+/// What weir_handle does, in the tests that call it.
+static void (*answer)(struct weir_actions *);
+
+const struct weir_failure *weir_handle(const struct weir_event *event, struct weir_actions *actions) {
+    answer(actions);
+    return event->attempt == 1 ? NULL : weir_retry("its own");
+}
+
+static void without_value(struct weir_actions *actions) {
+    weir_requeue_after_ms(actions, 1);
+    weir_annotate(actions, "a", NULL);
+    weir_create(actions, NULL);
+}
+static void without_field(struct weir_actions *actions) { weir_log_later(actions, WEIR_INFO, "m", WEIR_FIELDS({"a", NULL})); }
+static void without_name(struct weir_actions *actions) { weir_delete(actions, (struct weir_delete){.target = &(struct weir_key){"v1", "Pod", NULL, NULL}}); }
+static void without_failure(struct weir_actions *actions) { weir_fail(actions, NULL); }
+static void without_format(struct weir_actions *actions) { weir_patch(actions, (struct weir_patch){.format = (enum weir_patch_format)3, .body = "{}"}); }
+static void sound(struct weir_actions *actions) { weir_annotate_all(actions, WEIR_FIELDS({"a", NULL})); }
+
+static void what_is_no_action_is_a_permanent_failure_that_says_which(void) {
+    static const struct {
+        void (*answer)(struct weir_actions *);
+        const char *words;
+    } cases[] = {
+        {without_value, "action 2 of the handler's answer is none: the value of a is NULL"},
+        {without_field, "action 1 of the handler's answer is none: the value of a is NULL"},
+        {without_name, "action 1 of the handler's answer is none: the name of a key is NULL"},
+        {without_failure, "action 1 of the handler's answer is none: the failure to end with is NULL"},
+        {without_format, "action 1 of the handler's answer is none: there is no format of a patch 3"},
+    };
+    struct weir_event event = {.attempt = 1};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        struct weir_actions actions = {0};
+        answer = cases[n].answer;
+        const struct weir_failure *failure = weir_call(&event, &actions);
+        CHECK(failure && failure->kind == WEIR_PERMANENT);
+        SAME(failure ? failure->text : "", cases[n].words);
+    }
+    answer = sound;
+    CHECK(!weir_call(&event, &(struct weir_actions){0}));
+    event.attempt = 2;
+    answer = without_failure;
+    SAME(weir_call(&event, &(struct weir_actions){0})->text, "its own");
+}
+
 static void failures_say_when_to_try_again(void) {
     CHECK(weir_retry("a")->kind == WEIR_RETRY && weir_permanent("a")->kind == WEIR_PERMANENT);
     const struct weir_failure *later = weir_retry_later(60000, "%s of %d", "one", 2);
@@ -372,6 +417,7 @@ int main(void) {
         what_is_written_can_be_read_again,
         each_action_says_what_was_meant,
         what_is_handed_in_is_copied,
+        what_is_no_action_is_a_permanent_failure_that_says_which,
         failures_say_when_to_try_again,
         questions_are_answered_and_refusals_are_failures,
         timestamps_are_those_of_the_calendar,

@@ -56,11 +56,20 @@ static void add(struct weir_actions *actions, struct weir_action action) {
     actions->items[actions->count++] = action;
 }
 
-/// Notes a mistake in the handler's source, which weir_call makes a failure of; the first counts.
-static void mistake(struct weir_actions *actions, const char *what) {
-    if (!actions->mistake) {
-        actions->mistake = weir_format("action %zu of the handler's answer is none: %s", actions->count + 1, what);
+/// The first mistake of this call, in the arena; none: NULL.
+static const char *first_mistake;
+
+void weir_mistake(const char *format, ...) {
+    if (!first_mistake) {
+        va_list arguments;
+        va_start(arguments, format);
+        first_mistake = weir_vformat(format, arguments);
+        va_end(arguments);
     }
+}
+
+static void mistake(struct weir_actions *actions, const char *what) {
+    weir_mistake("action %zu of the handler's answer is none: %s", actions->count + 1, what);
 }
 
 /// Text that must be there.
@@ -206,6 +215,7 @@ void weir_extension(struct weir_actions *actions, const char *name, const char *
 }
 
 const struct weir_failure *weir_call(const struct weir_event *event, struct weir_actions *actions) {
+    first_mistake = NULL;
     const struct weir_failure *failed = weir_handle(event, actions);
-    return failed || !actions->mistake ? failed : failure(WEIR_PERMANENT, 0, actions->mistake);
+    return failed || !first_mistake ? failed : failure(WEIR_PERMANENT, 0, first_mistake);
 }

@@ -51,7 +51,9 @@ struct weir_action {
     };
 };
 
-/// Calls weir_handle as weir does: an answer with an action that is none is a permanent failure.
+/// Notes a mistake in the handler's source; the first of a call makes a permanent failure of its answer.
+void weir_mistake(const char *format, ...) WEIR_FORMAT(1, 2);
+/// Calls weir_handle as weir does, mistakes included.
 const struct weir_failure *weir_call(const struct weir_event *event, struct weir_actions *actions);
 
 /// Frees what the arena handed out since the last time, but for one block.

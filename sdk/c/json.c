@@ -237,7 +237,8 @@ static struct weir_json item(struct weir_json array, const char *token, size_t s
 
 struct weir_json weir_json_at(struct weir_json value, const char *pointer) {
     if (*pointer && *pointer != '/') {
-        weir_panic("a JSON pointer begins with /, and this does not: %s", pointer);
+        weir_mistake("%s is not a JSON pointer: it has to begin with a slash", weir_quote(pointer));
+        return (struct weir_json){0};
     }
     while (*pointer && value.at) {
         size_t size = strcspn(++pointer, "/");

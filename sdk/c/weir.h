@@ -283,15 +283,13 @@ struct weir_http {
     const char *idempotency_key;
 };
 
-/// The actions of an answer, in their order. All are checked, and held against the grants, before the first is carried out.
+/// The actions of an answer, in their order. All are checked, and held against the grants, before the first is carried out. One that is none,
+/// with a NULL where there must be text or a number that is no case, makes a permanent failure of the whole answer, which says what is wrong.
 struct weir_actions {
     /// What weir_actions_json shows; the kit's own otherwise.
     struct weir_action *items;
     size_t count;
     size_t room;
-    /// What is wrong with the first action that is none, as one with a NULL where there must be text: the whole answer is then a permanent
-    /// failure that says so.
-    const char *mistake;
 };
 
 /// Sets one annotation of the event's own object; others are left alone. A NULL is a mistake, not a removal.

@@ -42,7 +42,8 @@ const struct weir_failure *weir_json_read(const char *text, struct weir_json *in
 enum weir_json_kind weir_json_kind(struct weir_json value);
 
 /// The value at an RFC 6901 pointer: "" is the value itself, "/status/images/0", "/metadata/annotations/example.com~1team". Absent where
-/// there is nothing. Of several members with one name the first.
+/// there is nothing. Of several members with one name the first. A text that is no pointer finds nothing, and makes a permanent failure of
+/// the answer that says so.
 struct weir_json weir_json_at(struct weir_json value, const char *pointer);
 /// A member of an object, by its name as it is, without a pointer's `~`. Absent if there is none, or if it is no object.
 struct weir_json weir_json_member(struct weir_json object, const char *name);

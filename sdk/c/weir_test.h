@@ -45,7 +45,7 @@ extern struct weir_test_host weir_test_host;
 /// An event about this object, which must be JSON. Key, uid and resourceVersion are taken from it; it is the first attempt.
 struct weir_event weir_test_event(enum weir_change change, const char *watch, const char *object);
 
-/// Calls weir_handle as weir does: an answer with an action that is none is a permanent failure.
+/// Calls weir_handle as weir does: an answer with a mistake in it, as an action without its text, is a permanent failure.
 const struct weir_failure *weir_call(const struct weir_event *event, struct weir_actions *actions);
 
 /// What weir_log was given since weir_test_end, a line each: `info images changed node=a`.

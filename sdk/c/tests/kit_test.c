@@ -248,9 +248,13 @@ static void without_field(struct weir_actions *actions) { weir_log_later(actions
 static void without_name(struct weir_actions *actions) { weir_delete(actions, (struct weir_delete){.target = &(struct weir_key){"v1", "Pod", NULL, NULL}}); }
 static void without_failure(struct weir_actions *actions) { weir_fail(actions, NULL); }
 static void without_format(struct weir_actions *actions) { weir_patch(actions, (struct weir_patch){.format = (enum weir_patch_format)3, .body = "{}"}); }
+static void without_slash(struct weir_actions *actions) {
+    CHECK(!weir_json_at(json("{\"a\":1}"), "a").at);
+    weir_create(actions, NULL);
+}
 static void sound(struct weir_actions *actions) { weir_annotate_all(actions, WEIR_FIELDS({"a", NULL})); }
 
-static void what_is_no_action_is_a_permanent_failure_that_says_which(void) {
+static void a_mistake_in_the_source_is_a_permanent_failure_that_says_what(void) {
     static const struct {
         void (*answer)(struct weir_actions *);
         const char *words;
@@ -259,6 +263,7 @@ static void what_is_no_action_is_a_permanent_failure_that_says_which(void) {
         {without_field, "action 1 of the handler's answer is none: the value of a is NULL"},
         {without_name, "action 1 of the handler's answer is none: the name of a key is NULL"},
         {without_failure, "action 1 of the handler's answer is none: the failure to end with is NULL"},
+        {without_slash, "\"a\" is not a JSON pointer: it has to begin with a slash"},
         {without_format, "action 1 of the handler's answer is none: there is no format of a patch 3"},
     };
     struct weir_event event = {.attempt = 1};
@@ -417,7 +422,7 @@ int main(void) {
         what_is_written_can_be_read_again,
         each_action_says_what_was_meant,
         what_is_handed_in_is_copied,
-        what_is_no_action_is_a_permanent_failure_that_says_which,
+        a_mistake_in_the_source_is_a_permanent_failure_that_says_what,
         failures_say_when_to_try_again,
         questions_are_answered_and_refusals_are_failures,
         timestamps_are_those_of_the_calendar,

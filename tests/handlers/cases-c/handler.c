@@ -99,6 +99,12 @@ static const struct weir_failure *obey(const char *word, const struct weir_event
         return weir_retry_later(60000, "wrapped: %s", "later");
     } else if (ASKED("permanent")) {
         return weir_permanent("never: %s", "für immer");
+    } else if (ASKED("half")) {
+        weir_annotate(actions, "half", "\xc3"); // the first byte of a character
+    } else if (ASKED("pointer")) {
+        weir_json_at(event->object, "no pointer");
+    } else if (ASKED("nothing")) {
+        weir_annotate(actions, "nothing", NULL);
     } else if (ASKED("assert")) {
         assert(!"on purpose");
     } else if (ASKED("garbage")) {

@@ -4,6 +4,7 @@
 //! failure the instance is thrown away; nothing of the outside world is reachable but what [`Invocation`] and [`Reads`] carry.
 
 mod abi;
+mod compile;
 mod component;
 mod engine;
 mod imports;

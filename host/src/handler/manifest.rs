@@ -4,6 +4,7 @@
 //! live beside this file; everything that acts on a manifest reads these types.
 
 mod http;
+pub mod limit;
 mod reads;
 pub mod url;
 
@@ -156,7 +157,8 @@ pub enum Instance {
     Fresh,
 }
 
-/// What one call, or one handler, may use. Every number is a hard bound; none can be switched off.
+/// What one call, or one handler, may use. Every number is a hard bound; none can be switched off. [`limit::BOUNDS`] has the largest values, and what
+/// happens beyond each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {

@@ -105,7 +105,7 @@ fn checked(origin: &Origin<'_>, spec: written::Spec) -> Result<Partial, Manifest
         grants: spec.grants.map(|it| grants(origin, it.value, Of::Grants)).transpose()?,
         workers: spec.workers.map(|workers| workers_of(origin, &workers)).transpose()?,
         retry: spec.retry.map(|it| retry(origin, it.value)).transpose()?,
-        limits: spec.limits.map(|it| limits(origin, it.value)).transpose()?,
+        limits: spec.limits.map(|it| limits(origin, &it.value)).transpose()?,
         instance: spec
             .instance
             .map(|instance| match instance.value.as_str() {

@@ -1,10 +1,7 @@
 //! From a file's bytes to a component that can be called.
 //!
 //! Promises: what cannot be a handler is refused before anything of it runs, with one message that says what it is and what to
-//! do; compilation happens off the async threads, few at a time, under a time limit, and its panics are caught; `describe`
-//! runs under a deadline and can reach nothing.
-//!
-//! Does not promise that compiling a hostile file is cheap: wasmtime does not either. The size limit and the time limit hold.
+//! do; `describe` runs under a deadline and can reach nothing. How compiling is bounded is `compile`'s.
 
 use super::{
     abi::{self, v0_1},
@@ -17,21 +14,17 @@ use super::{
 };
 use crate::{
     contract::ReadError,
-    handler::manifest::{Limits, Manifest},
+    handler::manifest::{Limits, Manifest, limit::Limit},
     runtime::{CallFailure, FailureKind, Reads},
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use wasmtime::component::Linker;
 
 /// The most that `describe` may answer, in bytes.
-const DESCRIPTION_BYTES: usize = 256 << 10;
+pub(super) const DESCRIPTION_BYTES: usize = 256 << 10;
 
 /// How much of a compiler's or linker's words a message carries.
 const CAUSE_BYTES: usize = 2 << 10;
@@ -91,14 +84,24 @@ pub enum LoadError {
     /// It names the contract's functions, but with other types.
     #[error("the component does not fit the contract: {0}")]
     Mismatch(String),
+    /// It has more memories, tables, instances or elements than a handler may have.
+    #[error("the component has {has}")]
+    TooMany {
+        /// Which bound.
+        limit: Limit,
+        /// How many of what, and how many it may have.
+        has: String,
+    },
     /// The compiler refused it.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     /// The compiler panicked.
-    #[error("the compiler failed on this component, which is a defect of weir's; please report it with the file: {0}")]
+    #[error(
+        "the compiler failed on this component, which is a defect of weir's; please report it with the file: {0}; these bytes are not compiled again until weir restarts"
+    )]
     CompilerPanicked(String),
     /// The compiler took too long.
-    #[error("the component was not compiled within {0:?}")]
+    #[error("the component was not compiled within {0:?}; these bytes are not compiled again until weir restarts")]
     CompileTime(Duration),
     /// `describe` did not answer.
     #[error("`describe` failed: {message}{}", stderr_of(.stderr))]
@@ -108,6 +111,18 @@ pub enum LoadError {
         /// What it wrote to stderr.
         stderr: String,
     },
+}
+
+impl LoadError {
+    /// The bound that was met, if it was for one.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            LoadError::TooLarge { .. } => Some(Limit::ComponentBytes),
+            LoadError::TooMany { limit, .. } => Some(*limit),
+            LoadError::CompileTime(_) => Some(Limit::CompileTime),
+            _ => None,
+        }
+    }
 }
 
 /// A compiled component that fits the contract. Cheap to clone.
@@ -128,16 +143,24 @@ struct Facts {
 
 impl Engine {
     /// Checks and compiles a component. `name` is for messages and logs.
+    ///
+    /// # Errors
+    /// [`LoadError`]. What made the compiler panic or stall once is refused without compiling it.
     pub async fn load(&self, name: &str, bytes: Bytes) -> Result<Component, LoadError> {
-        let settings = &self.0.settings;
-        check_header(&bytes, settings.max_component_bytes)?;
+        let loaded = self.load_uncounted(name, bytes).await;
+        if let Some(limit) = loaded.as_ref().err().and_then(LoadError::limit) {
+            self.0.metrics.limits().hit(name, limit);
+        }
+        loaded
+    }
+
+    async fn load_uncounted(&self, name: &str, bytes: Bytes) -> Result<Component, LoadError> {
+        check_header(&bytes, self.0.settings.max_component_bytes)?;
         let began = Instant::now();
         let engine = self.0.wasmtime.clone();
-        // The permit goes along: a compilation that is given up still occupies its thread.
-        let permit = Arc::clone(&self.0.compiles).acquire_owned().await.expect("the semaphore is never closed");
         let digest = hex(&Sha256::digest(&bytes));
         let work = move || wasmtime::component::Component::from_binary(&engine, &bytes);
-        let compiled = compile(permit, settings.compile_time, work).await?;
+        let compiled = self.0.compiler.compile(&digest, work).await?;
         let compile_time = began.elapsed();
         self.0.metrics.compile_seconds.observe(compile_time.as_secs_f64());
 
@@ -193,13 +216,26 @@ impl Component {
         };
         let mut instance = Instance::new(&self.engine.0.wasmtime, Arc::clone(&self.ready), Arc::new(setup));
         let time = self.engine.0.settings.describe_time;
-        match instance.describe(time).await {
+        let described = instance.describe(time).await;
+        for limit in &instance.hits {
+            // Its own bounds have other names.
+            let limit = match limit {
+                Limit::Time => Limit::DescribeTime,
+                Limit::ReplyBytes => Limit::ManifestBytes,
+                other => *other,
+            };
+            self.engine.0.metrics.limits().hit(&self.facts.name, limit);
+        }
+        match described {
             Ok(Ok(description)) => Ok(description),
             Ok(Err(text)) => {
                 Err(LoadError::Describe { message: format!("it answered: {text}"), stderr: String::new() })
             }
             Err(CallFailure { kind: FailureKind::TimedOut, stderr, .. }) => {
                 Err(LoadError::Describe { message: format!("it did not end within {time:?}"), stderr })
+            }
+            Err(CallFailure { kind: FailureKind::ReplyTooLarge, stderr, .. }) => {
+                Err(LoadError::Describe { message: format!("it answered more than {DESCRIPTION_BYTES} bytes"), stderr })
             }
             Err(CallFailure { message, stderr, .. }) => Err(LoadError::Describe { message, stderr }),
         }
@@ -208,25 +244,6 @@ impl Component {
     /// A handler under a manifest; its lines go to `logs`, usually [`to_tracing`](super::to_tracing).
     pub fn handler(&self, name: &str, manifest: &Manifest, reads: Reads, logs: LogSink) -> Arc<Handler> {
         Handler::new(self.engine.clone(), Arc::clone(&self.ready), name, manifest, reads, logs)
-    }
-}
-
-/// Compiles on a thread that may block. The permit goes along: a compilation that is given up still occupies its thread.
-async fn compile<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
-    time: Duration,
-    work: impl FnOnce() -> wasmtime::Result<T> + Send + 'static,
-) -> Result<T, LoadError> {
-    let guarded = move || {
-        let _permit = permit;
-        catch_unwind(AssertUnwindSafe(work))
-    };
-    match tokio::time::timeout(time, tokio::task::spawn_blocking(guarded)).await {
-        Ok(Ok(Ok(Ok(compiled)))) => Ok(compiled),
-        Ok(Ok(Ok(Err(error)))) => Err(LoadError::Compile(chain(&error))),
-        Ok(Ok(Err(panic))) => Err(LoadError::CompilerPanicked(panic_text(panic.as_ref()))),
-        Ok(Err(join)) => Err(LoadError::CompilerPanicked(join.to_string())),
-        Err(_) => Err(LoadError::CompileTime(time)),
     }
 }
 
@@ -327,11 +344,11 @@ fn served(package: &str, versions: &[&str]) -> String {
     versions.iter().map(|version| format!("{package}@{version}")).collect::<Vec<_>>().join(", ")
 }
 
-fn chain(error: &wasmtime::Error) -> String {
+pub(super) fn chain(error: &wasmtime::Error) -> String {
     cut(&format!("{error:#}"), CAUSE_BYTES).to_owned()
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
     cut(&text, CAUSE_BYTES).to_owned()
@@ -343,30 +360,4 @@ fn stderr_of(stderr: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::Semaphore;
-
-    #[tokio::test]
-    async fn a_panic_of_the_compiler_is_an_error_like_others() {
-        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let error = compile::<()>(permit, Duration::MAX, || panic!("no such register")).await.unwrap_err();
-        assert_eq!(error, LoadError::CompilerPanicked("no such register".into()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_compilation_that_is_given_up_keeps_its_place_until_it_ends() {
-        let permits = Arc::new(Semaphore::new(1));
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
-        // Tokio's clock does not advance by itself while a blocking thread works; with no time at all it need not.
-        let error = compile(permit, Duration::ZERO, move || Ok(ended.recv())).await.unwrap_err();
-        assert_eq!(error, LoadError::CompileTime(Duration::ZERO));
-        assert_eq!(permits.available_permits(), 0);
-        end.send(()).unwrap();
-        drop(permits.acquire().await.unwrap());
-    }
 }

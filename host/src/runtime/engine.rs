@@ -4,7 +4,7 @@
 //! up; compiled code is cached only where nobody else can write; where the address space has no room for a pool, weir runs
 //! without one, slower. The numbers are measured ones: each names what it is for.
 
-use super::{metrics::RuntimeMetrics, pool::Handler, state};
+use super::{compile::Compiler, metrics::RuntimeMetrics, pool::Handler, state};
 use std::{
     fs,
     num::NonZeroUsize,
@@ -12,7 +12,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::sync::Semaphore;
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     WasmBacktraceDetails,
@@ -27,6 +26,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The most that `limits.memory` can be: one slot of the pool. An epoch is looked at only between bulk operations, so this
 /// also bounds how long one `memory.fill` can take.
 pub const MAX_MEMORY: usize = 256 << 20;
+
+/// The stack of a guest, in bytes.
+pub(super) const STACK: usize = 512 << 10;
 
 /// What an engine may use.
 #[derive(Debug, Clone)]
@@ -88,8 +90,7 @@ pub struct Engine(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) wasmtime: wasmtime::Engine,
     pub(super) settings: EngineSettings,
-    /// Bounds the compilations at once.
-    pub(super) compiles: Arc<Semaphore>,
+    pub(super) compiler: Compiler,
     pub(super) metrics: RuntimeMetrics,
     cache: Option<Cache>,
     /// Every handler whose instances may idle: as many entries as there are handlers alive, and those that went since the
@@ -104,7 +105,7 @@ impl Engine {
         let cache = settings.cache_dir.as_deref().map(open_cache).transpose()?;
         let (wasmtime, pooled) = wasmtime_engine(&settings, cache.clone())?;
         let shared = Arc::new(Shared {
-            compiles: Arc::new(Semaphore::new(settings.compiles.max(1))),
+            compiler: Compiler::new(settings.compiles, settings.compile_time),
             metrics: RuntimeMetrics::default(),
             handlers: Mutex::new(Vec::new()),
             wasmtime,
@@ -198,7 +199,7 @@ fn config() -> Config {
         .concurrency_support(false)
         .memory_init_cow(true)
         // What is between the two is for host functions called from the guest.
-        .max_wasm_stack(512 << 10)
+        .max_wasm_stack(STACK)
         .async_stack_size(2 << 20)
         .wasm_backtrace_max_frames(NonZeroUsize::new(32))
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
@@ -225,8 +226,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_tables_per_module(4)
         .max_memories_per_module(1)
         .max_memory_size(MAX_MEMORY)
-        // Large JavaScript and Python components start with 8,000 elements.
-        .table_elements(100_000)
+        .table_elements(state::TABLE_ELEMENTS)
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(8 << 20)
         .max_unused_warm_slots(64)

@@ -8,7 +8,7 @@
 use super::state::State;
 use crate::{
     contract::{ObjectRef, Page, Query, ReadError},
-    handler::manifest::Limits,
+    handler::manifest::{Limits, limit::Limit},
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -24,6 +24,15 @@ pub(super) enum Exceeded {
     Imports(u32),
     #[error("it read more than {0} bytes: raise limits.readBytes, or declare fewer fields")]
     Bytes(usize),
+}
+
+impl Exceeded {
+    pub(super) fn limit(self) -> Limit {
+        match self {
+            Exceeded::Imports(_) => Limit::Imports,
+            Exceeded::Bytes(_) => Limit::ReadBytes,
+        }
+    }
 }
 
 /// The call an instance is in.

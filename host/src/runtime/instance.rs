@@ -9,17 +9,19 @@
 
 use super::{
     abi::v0_1::{Live, Ready},
-    engine::TICK,
+    compile::too_many,
+    engine::{STACK, TICK},
     imports::{Call, Exceeded},
-    logs::cut,
-    state::{HANDLES, Setup, State},
+    logs::{Written, cut},
+    state::{HANDLES, Refused, Setup, State, TABLE_ELEMENTS},
 };
 use crate::{
     contract::Failure,
+    handler::manifest::limit::Limit,
     runtime::{CallFailure, FailureKind, Invocation, Reply},
 };
 use std::{sync::Arc, time::Duration};
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
 /// How much of a guest's or wasmtime's words a failure carries.
@@ -43,6 +45,8 @@ pub(super) struct Instance {
     broken: bool,
     /// What the last call wanted to log beyond its budget.
     pub(super) log_bytes_dropped: u64,
+    /// The bounds that the last call met, each once.
+    pub(super) hits: Vec<Limit>,
 }
 
 /// How a call to a guest ended, before it is told.
@@ -71,7 +75,16 @@ impl Instance {
                 None => Ok(UpdateDeadline::Interrupt),
             }
         });
-        Instance { store, ready, live: None, initial: 0, calls: 0, broken: false, log_bytes_dropped: 0 }
+        Instance {
+            store,
+            ready,
+            live: None,
+            initial: 0,
+            calls: 0,
+            broken: false,
+            log_bytes_dropped: 0,
+            hits: Vec::new(),
+        }
     }
 
     /// Calls `handler.handle` once.
@@ -84,6 +97,7 @@ impl Instance {
         match self.settle(ending, time)? {
             Ok(actions) if actions.len() > most => {
                 self.broken = true;
+                self.hit(Limit::Actions);
                 Err(self.end(
                     FailureKind::ReplyTooLarge,
                     format!("the reply has {} actions, limits.actions allows {most}", actions.len()),
@@ -154,6 +168,7 @@ impl Instance {
         work: impl AsyncFnOnce(&Live, &mut Store<State>) -> wasmtime::Result<T> + Send,
     ) -> Ending<T> {
         self.calls = self.calls.saturating_add(1);
+        self.hits.clear();
         // Should this future be dropped, nobody says how the call ended.
         self.broken = true;
         self.store.data_mut().begin(call, time, TICK);
@@ -182,22 +197,26 @@ impl Instance {
 
     /// Tells an ending that brought no value.
     fn settle<T>(&mut self, ending: Ending<T>, time: Duration) -> Result<T, CallFailure> {
-        let (kind, message) = match ending {
+        let (kind, hit, message) = match ending {
             Ending::Returned(value) => return Ok(value),
-            Ending::Late => (FailureKind::TimedOut, late(time, None)),
+            Ending::Late => (FailureKind::TimedOut, Some(Limit::Time), late(time, None)),
             Ending::Failed(error) => self.diagnose(&error, time),
         };
+        if let Some(hit) = hit {
+            self.hit(hit);
+        }
         Err(self.end(kind, message))
     }
 
-    fn diagnose(&self, error: &wasmtime::Error, time: Duration) -> (FailureKind, String) {
+    /// What kind of ending it was, which bound it met if any, and what to say of it.
+    fn diagnose(&self, error: &wasmtime::Error, time: Duration) -> (FailureKind, Option<Limit>, String) {
         let during = if self.live.is_some() { "" } else { " while starting" };
         let at = trail(error);
         if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
-            return (FailureKind::TooManyReads, exceeded.to_string());
+            return (FailureKind::TooManyReads, Some(exceeded.limit()), exceeded.to_string());
         }
         if let Some(Trap::Interrupt) = error.downcast_ref() {
-            return (FailureKind::TimedOut, late(time, at));
+            return (FailureKind::TimedOut, Some(Limit::Time), late(time, at));
         }
         // The error's type is private to wasmtime; a test holds its words.
         if error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted") {
@@ -205,46 +224,88 @@ impl Instance {
             return match error.downcast_ref::<WasmBacktrace>() {
                 None => (
                     FailureKind::ReplyTooLarge,
+                    Some(Limit::ReplyBytes),
                     format!("the reply is larger than limits.replyBytes, {bytes} bytes in the host's memory"),
                 ),
                 Some(_) => (
                     FailureKind::Trapped,
+                    Some(Limit::ReplyBytes),
                     format!("it gave a host function more than limits.replyBytes, {bytes} bytes{}", found(at)),
                 ),
             };
         }
-        if self.store.data().memory.refused {
-            let memory = self.setup().limits.memory;
-            return (
-                FailureKind::OutOfMemory,
-                format!("it wanted more memory than limits.memory, {memory} bytes{during}{}", found(at)),
-            );
+        if error.is::<ResourceTableError>() || error.root_cause().to_string().contains("store handle limit exceeded") {
+            let text = format!("it held more than {HANDLES} handles{during}{}", found(at));
+            return (FailureKind::Trapped, Some(Limit::Handles), text);
+        }
+        if let Some(Trap::StackOverflow) = error.downcast_ref() {
+            let text = format!("it trapped{during}: call stack exhausted, it has {STACK} bytes{}", found(at));
+            return (FailureKind::Trapped, Some(Limit::Stack), text);
+        }
+        if let Some(refused) = self.store.data().memory.refused {
+            let wanted = match refused {
+                Refused::Bound(Limit::TableElements) => {
+                    format!("larger tables than a handler may have, {TABLE_ELEMENTS} elements")
+                }
+                Refused::Bound(_) => format!("more memory than limits.memory, {} bytes", self.setup().limits.memory),
+                Refused::Declared => "more memory than it declared for itself".to_owned(),
+                Refused::System => "more memory than the system has left".to_owned(),
+            };
+            // The bound was counted as the growth was refused, which need not have led to a failure.
+            return (FailureKind::OutOfMemory, None, format!("it wanted {wanted}{during}{}", found(at)));
         }
         if let Some(trap) = error.downcast_ref::<Trap>() {
             let trap = trap.to_string();
             let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
-            return (FailureKind::Trapped, format!("it trapped{during}: {trap}{}", found(at)));
+            return (FailureKind::Trapped, None, format!("it trapped{during}: {trap}{}", found(at)));
         }
         if let Some(I32Exit(code)) = error.downcast_ref() {
-            return (FailureKind::Trapped, format!("it called exit({code}){during} instead of answering{}", found(at)));
+            let text = format!("it called exit({code}){during} instead of answering{}", found(at));
+            return (FailureKind::Trapped, None, text);
         }
         if error.is::<PoolConcurrencyLimitError>() {
             let text = "there is no room for another instance: all that the engine may have are in use or kept warm";
-            return (FailureKind::Broken, text.to_owned());
+            return (FailureKind::Broken, Some(Limit::Instances), text.to_owned());
         }
         let text = format!("{error:#}");
+        if let Some((limit, has)) = too_many(&text) {
+            return (FailureKind::Broken, Some(limit), format!("it has {has}"));
+        }
         let kind = if error.is::<WasmBacktrace>() { FailureKind::Trapped } else { FailureKind::Broken };
-        (kind, format!("it broke{during}: {}{}", cut(&text, MESSAGE_BYTES), found(at)))
+        (kind, None, format!("it broke{during}: {}{}", cut(&text, MESSAGE_BYTES), found(at)))
     }
 
     fn ended_well(&mut self) {
-        self.log_bytes_dropped = self.store.data().output.end(false).dropped;
+        let written = self.store.data().output.end(false);
+        self.note(&written);
     }
 
     fn end(&mut self, kind: FailureKind, message: String) -> CallFailure {
         let written = self.store.data().output.end(true);
-        self.log_bytes_dropped = written.dropped;
+        self.note(&written);
         CallFailure { kind, message, stderr: written.stderr }
+    }
+
+    /// Notes the bounds that a call may meet without failing.
+    fn note(&mut self, written: &Written) {
+        self.log_bytes_dropped = written.dropped;
+        let refused = match self.store.data().memory.refused {
+            Some(Refused::Bound(limit)) => Some(limit),
+            _ => None,
+        };
+        let met = [
+            (written.dropped > 0).then_some(Limit::LogBytes),
+            written.line_cut.then_some(Limit::LineBytes),
+            written.stderr_cut.then_some(Limit::StderrBytes),
+            refused,
+        ];
+        met.into_iter().flatten().for_each(|limit| self.hit(limit));
+    }
+
+    fn hit(&mut self, limit: Limit) {
+        if !self.hits.contains(&limit) {
+            self.hits.push(limit);
+        }
     }
 }
 

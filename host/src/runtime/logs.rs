@@ -89,6 +89,10 @@ pub(super) struct Written {
     pub(super) stderr: String,
     /// Bytes of lines beyond the budget.
     pub(super) dropped: u64,
+    /// A line was longer than [`LINE_BYTES`].
+    pub(super) line_cut: bool,
+    /// It wrote more than [`STDERR_BYTES`] to stderr.
+    pub(super) stderr_cut: bool,
 }
 
 struct Inner {
@@ -99,6 +103,8 @@ struct Inner {
     budget: usize,
     dropped_lines: u64,
     dropped_bytes: u64,
+    line_cut: bool,
+    stderr_cut: bool,
     /// The unfinished line, at most [`LINE_BYTES`].
     stdout: Vec<u8>,
     /// At most [`STDERR_BYTES`].
@@ -114,6 +120,8 @@ impl Output {
             budget: limit,
             dropped_lines: 0,
             dropped_bytes: 0,
+            line_cut: false,
+            stderr_cut: false,
             stdout: Vec::new(),
             stderr: VecDeque::new(),
         })))
@@ -124,6 +132,7 @@ impl Output {
         let mut inner = self.lock();
         inner.budget = inner.limit;
         (inner.dropped_lines, inner.dropped_bytes) = (0, 0);
+        (inner.line_cut, inner.stderr_cut) = (false, false);
         inner.stdout.clear();
         inner.stderr.clear();
     }
@@ -142,6 +151,7 @@ impl Output {
                 _ => (part, false),
             };
             let room = LINE_BYTES - inner.stdout.len();
+            inner.line_cut |= text.len() > room;
             inner.stdout.extend_from_slice(&text[..text.len().min(room)]);
             if ends {
                 inner.end_line();
@@ -152,6 +162,7 @@ impl Output {
     /// Bytes for stderr: kept until the call ends.
     pub(super) fn stderr(&self, bytes: &[u8]) {
         let mut inner = self.lock();
+        inner.stderr_cut |= inner.stderr.len() + bytes.len() > STDERR_BYTES;
         let bytes = &bytes[bytes.len().saturating_sub(STDERR_BYTES)..];
         let beyond = (inner.stderr.len() + bytes.len()).saturating_sub(STDERR_BYTES);
         inner.stderr.drain(..beyond);
@@ -183,7 +194,7 @@ impl Output {
             );
             (inner.sink)(&LogLine { level: Level::Warn, message, fields: Vec::new() });
         }
-        Written { stderr, dropped }
+        Written { stderr, dropped, line_cut: inner.line_cut, stderr_cut: inner.stderr_cut }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -195,11 +206,13 @@ impl Output {
 impl Inner {
     fn line(&mut self, level: Level, message: &str, fields: &[(String, String)]) {
         let mut room = LINE_BYTES;
+        self.line_cut |= message.len() > room;
         let message = cut(message, room);
         room -= message.len();
         let mut kept = Vec::new();
         for (name, value) in fields {
             if name.len() + value.len() > room {
+                self.line_cut = true;
                 break;
             }
             room -= name.len() + value.len();

@@ -1,5 +1,6 @@
 //! Numbers about handlers' calls and instances. Labels name handlers and endings, never objects.
 
+use crate::handler::manifest::limit::LimitHits;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -19,6 +20,7 @@ pub struct RuntimeMetrics {
     pub(super) memory: Family<Of, Gauge>,
     pub(super) log_bytes_dropped: Family<Of, Counter>,
     pub(super) compile_seconds: Histogram,
+    limits: LimitHits,
 }
 
 /// One handler.
@@ -51,11 +53,17 @@ impl Default for RuntimeMetrics {
             memory: Family::default(),
             log_bytes_dropped: Family::default(),
             compile_seconds: Histogram::new([0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]),
+            limits: LimitHits::default(),
         }
     }
 }
 
 impl RuntimeMetrics {
+    /// Where bounds that were met are counted: here, and by every other room that is given it.
+    pub fn limits(&self) -> &LimitHits {
+        &self.limits
+    }
+
     /// Makes the numbers readable under their names.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("weir_handler_calls", "Calls of a handler by how they ended", self.calls.clone());
@@ -81,5 +89,6 @@ impl RuntimeMetrics {
             "How long components took to compile",
             self.compile_seconds.clone(),
         );
+        self.limits.register(registry);
     }
 }

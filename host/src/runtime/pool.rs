@@ -13,7 +13,7 @@ use super::{
     state::Setup,
 };
 use crate::{
-    handler::manifest::{self, Manifest},
+    handler::manifest::{self, Manifest, limit::Limit},
     runtime::{CallFailure, FailureKind, Invocation, Invoke, Reads, Reply},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -75,6 +75,7 @@ impl Handler {
     pub async fn warm(&self) -> Result<(), CallFailure> {
         let mut held = self.make();
         let started = held.instance.start().await;
+        self.count_hits(&held.instance);
         self.give_back(held);
         started
     }
@@ -95,6 +96,7 @@ impl Handler {
         };
         for _ in late {
             self.count_dropped("idle");
+            self.hit(Limit::Idle);
         }
     }
 
@@ -111,6 +113,7 @@ impl Handler {
         if held.instance.log_bytes_dropped > 0 {
             metrics.log_bytes_dropped.get_or_create(&self.of()).inc_by(held.instance.log_bytes_dropped);
         }
+        self.count_hits(&held.instance);
         self.give_back(held);
         result
     }
@@ -124,6 +127,9 @@ impl Handler {
 
     fn give_back(&self, held: Held) {
         if let Some(reason) = held.instance.worn() {
+            if reason == "calls" {
+                self.hit(Limit::CallsPerInstance);
+            }
             return self.count_dropped(reason);
         }
         let mut idle = self.lock();
@@ -138,6 +144,14 @@ impl Handler {
     fn count_dropped(&self, reason: &'static str) {
         let labels = Reason { handler: self.setup.name.clone(), reason };
         self.engine.0.metrics.dropped.get_or_create(&labels).inc();
+    }
+
+    fn count_hits(&self, instance: &Instance) {
+        instance.hits.iter().for_each(|limit| self.hit(*limit));
+    }
+
+    fn hit(&self, limit: Limit) {
+        self.engine.0.metrics.limits().hit(&self.setup.name, limit);
     }
 
     fn of(&self) -> Of {

@@ -9,7 +9,7 @@ use super::{
     wasi,
 };
 use crate::{
-    handler::manifest::{Limits, Manifest},
+    handler::manifest::{Limits, Manifest, limit::Limit},
     runtime::Reads,
 };
 use std::{sync::Arc, time::Duration};
@@ -25,6 +25,8 @@ pub(super) const CORE_INSTANCES: usize = 128;
 pub(super) const MEMORIES: usize = 8;
 /// Tables in one instance of a component.
 pub(super) const TABLES: usize = 64;
+/// Elements of one table; large JavaScript and Python components start with 8,000.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
 /// Resource handles a guest may hold, and host objects (streams, pollables) behind them.
 pub(super) const HANDLES: usize = 1_000;
 
@@ -71,7 +73,7 @@ impl State {
         table.set_max_capacity(HANDLES);
         State {
             call: Call::without_event(&setup.limits),
-            memory: Memory { limit: setup.limits.memory, used: 0, refused: false },
+            memory: Memory { limit: setup.limits.memory, used: 0, refused: None },
             wasi: wasi::context(&output, &random),
             ticks: 0,
             setup,
@@ -84,7 +86,7 @@ impl State {
     /// A call begins: fresh budgets, and nothing of the last call.
     pub(super) fn begin(&mut self, call: Call, time: Duration, tick: Duration) {
         self.call = call;
-        self.memory.refused = false;
+        self.memory.refused = None;
         self.ticks = u64::try_from(time.as_nanos().div_ceil(tick.as_nanos())).unwrap_or(u64::MAX);
         self.output.begin();
         self.random.begin();
@@ -107,21 +109,39 @@ pub(super) struct Memory {
     limit: u64,
     /// Bytes of all memories, and of all tables at a pointer an element.
     pub(super) used: u64,
-    /// Whether a growth was refused in this call.
-    pub(super) refused: bool,
+    /// Why a growth was refused in this call, if one was; the last of several.
+    pub(super) refused: Option<Refused>,
+}
+
+/// Why a growth was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// This bound.
+    Bound(Limit),
+    /// The component's own, for one memory or table.
+    Declared,
+    /// The system has no more.
+    System,
 }
 
 impl Memory {
-    fn grow(&mut self, by: usize, possible: bool) -> bool {
+    fn grow(&mut self, by: usize, declared: bool) -> bool {
         let wanted = self.used.saturating_add(by as u64);
-        if !possible || wanted > self.limit {
-            self.refused = true;
-            return false;
+        if wanted > self.limit {
+            return self.refuse(Refused::Bound(Limit::Memory));
+        }
+        if !declared {
+            return self.refuse(Refused::Declared);
         }
         // Should the system refuse what is allowed here, the sum is too high by that much until the instance goes, which
         // errs on the safe side.
         self.used = wanted;
         true
+    }
+
+    fn refuse(&mut self, why: Refused) -> bool {
+        self.refused = Some(why);
+        false
     }
 }
 
@@ -131,11 +151,14 @@ impl ResourceLimiter for Memory {
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.refused = true;
+        self.refuse(Refused::System);
         Ok(())
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS {
+            return Ok(self.refuse(Refused::Bound(Limit::TableElements)));
+        }
         let by = desired.saturating_sub(current).saturating_mul(size_of::<usize>());
         Ok(self.grow(by, maximum.is_none_or(|maximum| desired <= maximum)))
     }
@@ -159,20 +182,20 @@ mod tests {
 
     #[test]
     fn the_limit_holds_for_the_sum_of_memories_and_tables() {
-        let mut memory = Memory { limit: 1000, used: 0, refused: false };
+        let mut memory = Memory { limit: 1000, used: 0, refused: None };
         assert!(memory.memory_growing(0, 400, None).unwrap());
         assert!(memory.memory_growing(0, 400, None).unwrap());
         assert!(memory.table_growing(0, 25, None).unwrap());
-        assert!(!memory.refused);
+        assert_eq!(memory.refused, None);
         assert!(!memory.table_growing(0, 1, None).unwrap());
-        assert!(memory.refused);
+        assert_eq!(memory.refused, Some(Refused::Bound(Limit::Memory)));
         assert_eq!(memory.used, 1000);
     }
 
     #[test]
     fn growth_beyond_what_the_guest_itself_declared_is_refused_and_not_counted() {
-        let mut memory = Memory { limit: 1000, used: 0, refused: false };
+        let mut memory = Memory { limit: 1000, used: 0, refused: None };
         assert!(!memory.memory_growing(100, 200, Some(150)).unwrap());
-        assert_eq!((memory.used, memory.refused), (0, true));
+        assert_eq!((memory.used, memory.refused), (0, Some(Refused::Declared)));
     }
 }

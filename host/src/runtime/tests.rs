@@ -2,6 +2,7 @@
 
 mod guest;
 mod instances;
+mod limits;
 mod loading;
 
 use super::*;

@@ -139,7 +139,7 @@ fn each_mistake_has_one_clear_message() {
             "  limits: { memory: 64MB }",
             "n.yaml:4: limits.memory: `64MB` is no quantity of bytes such as 64Mi or 1048576",
         ),
-        ("  limits: { memory: 8Gi }", "n.yaml:4: limits.memory `8Gi` is more than the host allows"),
+        ("  limits: { memory: 8Gi }", "n.yaml:4: limits.memory `8Gi` is more than the host allows, 256Mi"),
         (
             "  settings: { precent: 9 }",
             "n.yaml:4: settings has no `precent`, did you mean `percent`?; known are percent",
@@ -175,7 +175,7 @@ fn each_mistake_has_one_clear_message() {
             "  wants: { http: ['https://a.example/${env:HOME}'] }",
             "n.yaml:4: `https://a.example/${env:HOME}`: secrets are the operator's to grant; a component may wish for the URL up to there",
         ),
-        ("  limits: { httpTime: 2m }", "n.yaml:4: limits.httpTime `2m` is more than the host allows"),
+        ("  limits: { httpTime: 2m }", "n.yaml:4: limits.httpTime `2m` is more than the host allows, 60s"),
         (
             "  limits: { httpAnswerBytes: 1Ki }",
             "n.yaml:4: limits.httpAnswerBytes must be at least 8192: an answer's head has to fit",
@@ -328,4 +328,27 @@ fn what_is_shown_to_be_granted_is_the_wish_and_nothing_wider() {
     let granted = merge(described, Some((Path::new("n.yaml"), &text)), "n", 1).unwrap();
     assert_eq!(granted.grants.write, granted.wants.write, "{shown}");
     assert_eq!(granted.grants.read, granted.reads, "{shown}");
+}
+
+#[test]
+fn every_bound_of_the_manifests_can_be_written_up_to_its_most_and_not_beyond() {
+    use crate::handler::manifest::{
+        Limits,
+        limit::{Amount, BOUNDS, Set},
+    };
+    let under = |name: &str, value: &str| merged(&envelope(&format!("  limits: {{ {name}: {value} }}")));
+    for bound in BOUNDS {
+        let Set::Manifest { most, .. } = bound.set else { continue };
+        let (default, name) = (bound.set.default(), bound.name);
+        assert_eq!(under(name, &default.to_string()).unwrap().limits, Limits::default(), "{name}");
+        under(name, &most.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        let beyond = match most {
+            Amount::Time(_) => format!("{}ms", most.number() + 1),
+            _ => (most.number() + 1).to_string(),
+        };
+        let error = under(name, &beyond).unwrap_err();
+        assert!(error.ends_with(&format!("limits.{name} `{beyond}` is more than the host allows, {most}")), "{error}");
+        let error = under(name, "0").unwrap_err();
+        assert!(error.contains(&format!("limits.{name} must be more than 0")), "{error}");
+    }
 }

@@ -10,6 +10,7 @@
 mod account;
 mod compiled;
 mod flags;
+mod nodes;
 mod objects;
 mod pods;
 mod recording;
@@ -18,6 +19,7 @@ mod state;
 pub use account::ACCOUNT;
 pub use compiled::{compile, compiled};
 pub use flags::{FLAGS_DEFINITION, flag, flags};
+pub use nodes::{node_images, node_path};
 pub use objects::{CONFIG_MAPS, WIDGETS, config_map, granted};
 pub use pods::{PODS, pod};
 pub use recording::{WATCHED, config_map_path};

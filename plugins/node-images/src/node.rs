@@ -16,9 +16,13 @@ pub struct Node {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
-    #[serde(default)]
+    pub name: String,
+    pub uid: String,
     pub annotations: BTreeMap<String, String>,
+    /// Since when it is on its way out, if it is.
+    pub deletion_timestamp: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -131,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_image_is_known_by_its_digest_and_shown_by_its_tag() {
-        let image = |names: &[&str]| Image { names: Some(names.iter().map(|name| (*name).into()).collect()), size_bytes: 1 };
+        let image =
+            |names: &[&str]| Image { names: Some(names.iter().map(|name| (*name).into()).collect()), size_bytes: 1 };
         let both = image(&["nginx@sha256:1", "nginx:1.27"]);
         assert_eq!((both.identity(), both.title()), ("nginx@sha256:1", "nginx:1.27"));
         let untagged = image(&["nginx@sha256:1"]);

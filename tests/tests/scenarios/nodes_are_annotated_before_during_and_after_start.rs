@@ -1,25 +1,26 @@
 //! The main job: node-images annotates nodes whenever they come, records Events, is told once of a deletion, and owns what it
 //! wrote.
 
-use serde_json::{Value, json};
 use weir_tests::world::{World, plugin_manifest};
 
+/// What the nodes report, or the first few of them.
+const IMAGES: [(&str, u64); 5] = [("app:0", 10), ("app:1", 11), ("app:2", 12), ("app:3", 13), ("app:4", 14)];
+
 pub(crate) async fn run(mut world: World) {
-    node(&world, "before", 2).await;
+    world.node("before", &IMAGES[..2]).await;
     world.install("node-images", "node-images", &plugin_manifest("node-images"));
     world.begin(&[]).await;
-    node(&world, "during", 1).await;
+    world.node("during", &IMAGES[..1]).await;
     world.await_ready().await;
-    node(&world, "after", 3).await;
+    world.node("after", &IMAGES[..3]).await;
     for (name, count) in [("before", "2"), ("during", "1"), ("after", "3")] {
-        counted(&world, name, count).await;
+        world.await_node(name, "count", Some(count)).await;
     }
 
     // A change while the watch is cut is delivered, too.
     world.cut();
-    let images = json!({ "status": { "images": images(5) } });
-    world.merge("/api/v1/nodes/before/status", images).await;
-    counted(&world, "before", "5").await;
+    world.images("before", &IMAGES).await;
+    world.await_node("before", "count", Some("5")).await;
 
     let node = world.get("/api/v1/nodes/before").await.unwrap();
     let owners = node["metadata"]["managedFields"].as_array().unwrap();
@@ -44,25 +45,4 @@ pub(crate) async fn run(mut world: World) {
     assert_eq!(lane["ledger"]["acknowledged"], 2, "the deleted node is forgotten: {lane:#}");
     assert_eq!(lane["failures"], 0, "{lane:#}");
     world.stop().await;
-}
-
-fn images(count: usize) -> Vec<Value> {
-    (0..count).map(|n| json!({ "names": [format!("registry.example/app:{n}")], "sizeBytes": 1000 + n })).collect()
-}
-
-async fn node(world: &World, name: &str, count: usize) {
-    // Without anything of its own in it, an object is created without managedFields, and its updates are not tracked either.
-    let metadata = json!({ "name": name, "labels": { "kubernetes.io/hostname": name } });
-    world.create("/api/v1/nodes", json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata })).await;
-    let status = json!({ "status": { "images": images(count), "capacity": { "ephemeral-storage": "10Gi" } } });
-    world.merge(&format!("/api/v1/nodes/{name}/status"), status).await;
-}
-
-async fn counted(world: &World, name: &str, count: &str) {
-    world
-        .eventually(format!("node {name} is annotated with {count} images"), async || {
-            let node = world.get(&format!("/api/v1/nodes/{name}")).await?;
-            (node["metadata"]["annotations"]["images.weir.dev/count"] == count).then_some(())
-        })
-        .await;
 }

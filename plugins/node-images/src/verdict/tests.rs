@@ -18,9 +18,11 @@ fn node(images: &[(&str, u64)]) -> Node {
 }
 
 fn record(count: &str, total: &str) -> Record {
+    let share = total.parse::<u64>().expect("a number of bytes") / 10;
     Record {
         count: Some(count.into()),
         total_bytes: Some(total.into()),
+        percent: Some(share.to_string()),
         changed_at: Some("2020-01-01T00:00:00Z".into()),
         warned_at: None,
     }
@@ -36,7 +38,7 @@ fn annotations(verdict: &Verdict) -> Vec<(String, Option<String>)> {
         Action::Annotate(entries) => entries.clone(),
         _ => Vec::new(),
     };
-    verdict.actions.as_slice().iter().flat_map(one).collect()
+    all(verdict).as_slice().iter().flat_map(one).collect()
 }
 
 fn notes(verdict: &Verdict) -> Vec<(Severity, String, String)> {
@@ -44,7 +46,19 @@ fn notes(verdict: &Verdict) -> Vec<(Severity, String, String)> {
         Action::Emit(note) => Some((note.severity, note.reason.clone(), note.message.clone())),
         _ => None,
     };
-    verdict.actions.as_slice().iter().filter_map(one).collect()
+    all(verdict).as_slice().iter().filter_map(one).collect()
+}
+
+fn all(verdict: &Verdict) -> Actions {
+    verdict.clone().actions(Actions::new())
+}
+
+fn requests(verdict: &Verdict) -> Vec<HttpRequest> {
+    let one = |action: Action| match action {
+        Action::Http(request) => Some(request),
+        _ => None,
+    };
+    all(verdict).into_iter().filter_map(one).collect()
 }
 
 fn set(key: &str, value: &str) -> (String, Option<String>) {
@@ -54,18 +68,21 @@ fn set(key: &str, value: &str) -> (String, Option<String>) {
 #[test]
 fn a_node_seen_for_the_first_time_is_recorded_and_told_of() {
     let verdict = decide_now(&Record::default(), &node(&[("a", 100), ("b", 50)]), None);
-    assert_eq!(annotations(&verdict), [set(COUNT, "2"), set(TOTAL_BYTES, "150"), set(CHANGED_AT, NOW_TEXT)]);
     assert_eq!(
-        notes(&verdict),
-        [(Severity::Normal, "ImagesChanged".into(), "2 images, 150 bytes; added a, b".into())]
+        annotations(&verdict),
+        [set(COUNT, "2"), set(TOTAL_BYTES, "150"), set(PERCENT, "15"), set(CHANGED_AT, NOW_TEXT)]
     );
+    assert_eq!(notes(&verdict), [(Severity::Normal, "ImagesChanged".into(), "2 images, 150 bytes; added a, b".into())]);
 }
 
 #[test]
 fn a_node_without_images_is_recorded_silently() {
     let verdict = decide_now(&Record::default(), &node(&[]), None);
     assert_eq!((notes(&verdict), verdict.change.clone()), (vec![], None));
-    assert_eq!(annotations(&verdict), [set(COUNT, "0"), set(TOTAL_BYTES, "0"), set(CHANGED_AT, NOW_TEXT)]);
+    assert_eq!(
+        annotations(&verdict),
+        [set(COUNT, "0"), set(TOTAL_BYTES, "0"), set(PERCENT, "0"), set(CHANGED_AT, NOW_TEXT)]
+    );
 }
 
 #[test]
@@ -82,7 +99,7 @@ fn what_a_verdict_records_makes_the_next_one_empty() {
     for (key, value) in annotations(&decide_now(&Record::default(), &full, None)) {
         recorded.metadata.annotations.insert(key, value.expect("nothing to remove yet"));
     }
-    assert_eq!(decide_now(&Record::of(&recorded), &recorded, Some(&full)), Verdict::default());
+    assert_eq!(all(&decide_now(&Record::of(&recorded), &recorded, Some(&full))), Actions::new());
 }
 
 #[test]
@@ -114,7 +131,9 @@ fn a_change_that_nobody_saw_is_told_without_names() {
 fn a_disk_is_full_only_above_the_limit() {
     for (bytes, warns) in [(800, false), (801, true)] {
         let verdict = decide_now(&Record::default(), &node(&[("a", bytes)]), None);
-        let warned = notes(&verdict).iter().any(|(severity, reason, _)| (*severity, &**reason) == (Severity::Warning, "ImagesFillDisk"));
+        let warned = notes(&verdict)
+            .iter()
+            .any(|(severity, reason, _)| (*severity, &**reason) == (Severity::Warning, "ImagesFillDisk"));
         assert_eq!(warned, warns, "{bytes}");
         assert_eq!(annotations(&verdict).contains(&set(WARNED_AT, NOW_TEXT)), warns, "{bytes}");
     }
@@ -139,17 +158,67 @@ fn a_disk_with_room_again_takes_the_warning_back() {
 }
 
 #[test]
-fn events_come_before_the_annotations_that_record_them() {
-    let verdict = decide_now(&Record::default(), &node(&[("a", 900)]), None);
-    let kinds: Vec<bool> = verdict.actions.as_slice().iter().map(|action| matches!(action, Action::Emit(_))).collect();
-    assert_eq!(kinds, [true, true, false, false, false, false]);
+fn events_come_first_then_pods_then_what_is_so_then_the_chat_and_what_was_told_last() {
+    let mut full = node(&[("a", 900)]);
+    full.metadata.name = "n1".into();
+    let settings = Settings { webhook: "https://chat.example/hook".into(), ..Settings::default() };
+    let verdict = decide(&Record::default(), &full, None, &settings, NOW);
+    assert!(verdict.is_full);
+    let pods = Actions::new().delete(weir_sdk::Deletion::default());
+    let order: Vec<String> = verdict.actions(pods).into_iter().map(step).collect();
+    assert_eq!(
+        order,
+        ["ImagesChanged", "ImagesFillDisk", "delete", COUNT, TOTAL_BYTES, PERCENT, CHANGED_AT, "http", WARNED_AT]
+    );
+}
+
+fn step(action: Action) -> String {
+    match action {
+        Action::Emit(note) => note.reason,
+        Action::Delete(_) => "delete".into(),
+        Action::Http(_) => "http".into(),
+        Action::Annotate(entries) => entries[0].0.clone(),
+        other => panic!("not expected: {other:?}"),
+    }
+}
+
+#[test]
+fn the_chat_is_told_of_a_warning_and_of_nothing_else() {
+    let settings = Settings { webhook: "https://chat.example/hook".into(), ..Settings::default() };
+    let mut full = node(&[("a", 900)]);
+    full.metadata.name = "n1".into();
+    let told = requests(&decide(&Record::default(), &full, None, &settings, NOW));
+    assert_eq!((told.len(), &*told[0].method, &*told[0].url), (1, "POST", "https://chat.example/hook"));
+    assert_eq!(told[0].headers, [("Content-Type".to_owned(), "application/json".to_owned())]);
+    assert_eq!(told[0].body, r#"{"text":"node n1: 1 images fill 90 % of 1000 bytes (warning above 80 %): 900 bytes"}"#);
+    assert_eq!(requests(&decide(&Record::default(), &node(&[("a", 100)]), None, &settings, NOW)), []);
+    let warned = Record { warned_at: Some(NOW_TEXT.into()), ..record("1", "900") };
+    assert_eq!(requests(&decide(&warned, &full, Some(&full), &settings, NOW)), []);
+    assert_eq!(requests(&decide_now(&Record::default(), &full, None)), [], "without a webhook there is nobody to tell");
+}
+
+#[test]
+fn a_disk_that_is_reported_no_more_takes_the_share_away_and_one_that_stays_full_still_is() {
+    let full = node(&[("a", 900)]);
+    let mut unknown = full.clone();
+    unknown.status.capacity.clear();
+    let verdict = decide_now(&record("1", "900"), &unknown, Some(&full));
+    assert_eq!((annotations(&verdict), verdict.is_full), (vec![(PERCENT.into(), None)], false));
+    let warned = Record { warned_at: Some(NOW_TEXT.into()), ..record("1", "900") };
+    let again = decide_now(&warned, &full, Some(&full));
+    assert_eq!(all(&again), Actions::new());
+    assert!(again.is_full, "pods are looked for at every look");
 }
 
 #[test]
 fn a_node_without_a_known_disk_is_never_full() {
     let mut unknown = node(&[("a", u64::MAX), ("b", u64::MAX)]);
     unknown.status.capacity.clear();
-    assert!(notes(&decide_now(&Record::default(), &unknown, None)).iter().all(|(severity, ..)| *severity == Severity::Normal));
+    assert!(
+        notes(&decide_now(&Record::default(), &unknown, None))
+            .iter()
+            .all(|(severity, ..)| *severity == Severity::Normal)
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ const char *weir_describe(void) {
            "  - /status/capacity/ephemeral-storage\n"
            "  - /metadata/annotations/images.weir.dev~1count\n"
            "  - /metadata/annotations/images.weir.dev~1total-bytes\n"
+           "  - /metadata/annotations/images.weir.dev~1percent\n"
            "  - /metadata/annotations/images.weir.dev~1changed-at\n"
            "  - /metadata/annotations/images.weir.dev~1warned-at\n"
            // Its own annotations are not among these, so it never wakes itself.

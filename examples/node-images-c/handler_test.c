@@ -21,8 +21,8 @@ static const char *node(const char *annotations, const char *images) {
 }
 
 #define IMAGE(tag, size) "{\"names\":[\"" tag "@sha256:" tag "\",\"" tag "\"],\"sizeBytes\":" size "}"
-#define RECORD(count, total)                                                                                                       \
-    "{\"images.weir.dev/count\":\"" count "\",\"images.weir.dev/total-bytes\":\"" total "\",\"images.weir.dev/changed-at\":\"2020-01-01T00:00:00Z\"}"
+#define RECORD(count, total, percent)                                                                                                     \
+    "{\"images.weir.dev/count\":\"" count "\",\"images.weir.dev/total-bytes\":\"" total "\",\"images.weir.dev/percent\":\"" percent "\",\"images.weir.dev/changed-at\":\"2020-01-01T00:00:00Z\"}"
 
 /// What the handler answers, as JSON; `previous` may be NULL.
 static const char *answer(enum weir_change change, const char *object, const char *previous) {
@@ -47,20 +47,21 @@ static void a_node_seen_for_the_first_time_is_recorded_and_told_of(void) {
     expect(answer(WEIR_INITIAL, node("null", "[" IMAGE("a", "100") "," IMAGE("b", "50") "]"), NULL),
            "[{\"emit\":{\"regarding\":null,\"severity\":\"normal\",\"reason\":\"ImagesChanged\",\"message\":\"2 images, 150 bytes; added a, b\"}},"
            "{\"annotate\":[[\"images.weir.dev/count\",\"2\"]]},{\"annotate\":[[\"images.weir.dev/total-bytes\",\"150\"]]},"
+           "{\"annotate\":[[\"images.weir.dev/percent\",\"15\"]]},"
            "{\"annotate\":[[\"images.weir.dev/changed-at\",\"" NOW_TEXT "\"]]}]",
            __LINE__);
     expect(weir_test_log(), "info images changed node=a added=a, b removed= images=2\n", __LINE__);
 }
 
 static void looking_again_at_the_same_node_does_nothing(void) {
-    const char *same = node(RECORD("1", "100"), "[" IMAGE("a", "100") "]");
+    const char *same = node(RECORD("1", "100", "10"), "[" IMAGE("a", "100") "]");
     expect(answer(WEIR_RESYNC, same, same), "[]", __LINE__);
     expect(answer(WEIR_RESYNC, same, NULL), "[]", __LINE__);
     expect(weir_test_log(), "", __LINE__);
 }
 
 static void a_disk_that_fills_is_warned_of_before_it_is_recorded(void) {
-    const char *full = node(RECORD("1", "801"), "[" IMAGE("a", "801") "]");
+    const char *full = node(RECORD("1", "801", "80"), "[" IMAGE("a", "801") "]");
     expect(answer(WEIR_RESYNC, full, full),
            "[{\"emit\":{\"regarding\":null,\"severity\":\"warning\",\"reason\":\"ImagesFillDisk\","
            "\"message\":\"1 images fill 80 % of 1000 bytes (warning above 80 %): 801 bytes\"}},"

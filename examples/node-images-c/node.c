@@ -75,6 +75,7 @@ const struct weir_failure *node_read(struct weir_json object, struct node *into)
         .disk_bytes = disk ? node_bytes(disk) : 0,
         .recorded_count = weir_json_string(weir_json_member(annotations, ANNOTATION_COUNT)),
         .recorded_total = weir_json_string(weir_json_member(annotations, ANNOTATION_TOTAL_BYTES)),
+        .recorded_percent = weir_json_string(weir_json_member(annotations, ANNOTATION_PERCENT)),
         .changed_at = weir_json_string(weir_json_member(annotations, ANNOTATION_CHANGED_AT)),
         .warned_at = weir_json_string(weir_json_member(annotations, ANNOTATION_WARNED_AT)),
     };

@@ -22,7 +22,7 @@ struct node {
     /// The size of the disk; 0 if the node reports none that can be read.
     uint64_t disk_bytes;
     /// What the annotations say; NULL where there is none.
-    const char *recorded_count, *recorded_total, *changed_at, *warned_at;
+    const char *recorded_count, *recorded_total, *recorded_percent, *changed_at, *warned_at;
 };
 
 /// Reads what kubelets write: unknown fields are skipped, absent ones are empty.
@@ -34,6 +34,8 @@ uint64_t node_bytes(const char *quantity);
 
 #define ANNOTATION_COUNT "images.weir.dev/count"
 #define ANNOTATION_TOTAL_BYTES "images.weir.dev/total-bytes"
+/// The share of the disk that the images fill; absent where the node reports no disk.
+#define ANNOTATION_PERCENT "images.weir.dev/percent"
 #define ANNOTATION_CHANGED_AT "images.weir.dev/changed-at"
 /// When the last warning was given; absent while there is nothing to warn of.
 #define ANNOTATION_WARNED_AT "images.weir.dev/warned-at"

@@ -99,10 +99,11 @@ struct difference decide(const struct node *node, const struct node *before, str
                            });
     }
 
+    uint64_t share = node->disk_bytes ? (uint64_t)((wide)node->total_bytes * 100 / node->disk_bytes) : 0;
+    const char *percent = node->disk_bytes ? weir_format("%llu", (unsigned long long)share) : NULL;
     bool full = node->disk_bytes && (wide)node->total_bytes * 100 > (wide)node->disk_bytes * settings.percent;
     bool warn = full && (change.changed || !warned_lately(node, settings.remind_minutes, now_ms));
     if (warn) {
-        uint64_t share = (uint64_t)((wide)node->total_bytes * 100 / node->disk_bytes);
         weir_emit(actions, (struct weir_note){
                                .severity = WEIR_WARNING,
                                .reason = "ImagesFillDisk",
@@ -117,6 +118,11 @@ struct difference decide(const struct node *node, const struct node *before, str
     }
     if (!same(node->recorded_total, total)) {
         weir_annotate(actions, ANNOTATION_TOTAL_BYTES, total);
+    }
+    if (percent && !same(node->recorded_percent, percent)) {
+        weir_annotate(actions, ANNOTATION_PERCENT, percent);
+    } else if (!percent && node->recorded_percent) {
+        weir_remove_annotation(actions, ANNOTATION_PERCENT);
     }
     if (change.changed || !node->changed_at) {
         weir_annotate(actions, ANNOTATION_CHANGED_AT, weir_timestamp(now_ms));

@@ -102,11 +102,14 @@ fn records(count: usize, total: u64) -> Vec<Value> {
         }
         record
     };
+    let mut shared = with(None);
+    shared["images.weir.dev/percent"] = json!("50");
     // Far from the reminder's hour, so that no answer depends on which of the two is asked first.
     vec![
         json!({}),
         json!({ "images.weir.dev/changed-at": "2020-02-29T00:00:00Z", "images.weir.dev/count": "77" }),
         with(None),
+        shared,
         with(Some(ago(1800))),
         with(Some(ago(7200))),
         with(Some("2020-02-30T00:00:00Z".into())),

@@ -26,6 +26,10 @@ const BIN: &str = "node_modules/.bin";
 const IMPORTS: &str =
     "npm pkg set type=module 'imports.#weir=./.weir/js/weir.js' 'imports.#weir/testing=./.weir/js/testing.js'";
 
+/// How `tsc` checks where there is no `tsconfig.json`: strictly, and without what only browsers have, as `setTimeout`.
+const CHECKS: [&str; 9] =
+    ["--strict", "--target", "es2022", "--lib", "es2023", "--module", "es2022", "--moduleResolution", "bundler"];
+
 macro_rules! kit {
     ($($file:literal),* $(,)?) => { &[$(($file, include_str!(concat!("../../sdk/js/", $file)))),*] };
 }
@@ -147,16 +151,7 @@ pub(crate) fn compile(job: &Job, language: Language, say: &mut dyn FnMut(&str)) 
         check.arg("--noEmit");
         // What the author decided, or else what is strict.
         if !job.directory.join("tsconfig.json").is_file() {
-            check.args([
-                "--strict",
-                "--target",
-                "es2022",
-                "--module",
-                "es2022",
-                "--moduleResolution",
-                "bundler",
-                source,
-            ]);
+            check.args(CHECKS).arg(source);
         }
         run(&mut check, true, say)?;
         script = ".weir/bundle.js";

@@ -54,6 +54,9 @@ export function* others(): Generator<Action> {
   yield { tag: "anotate", val: [] };
 }
 
+// @ts-expect-error: a component has no timers, whatever a browser has
+setTimeout(() => {}, 1);
+
 // @ts-expect-error: it answers at once
 const late: Handle = async () => [];
 

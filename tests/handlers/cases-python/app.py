@@ -67,6 +67,9 @@ def do(word, event, data):
             return [weir.annotate({"listed": sum(1 for _ in weir.cluster.list("v1", "Pod", limit=2))})]
         case "get":
             return [weir.annotate({"found": weir.cluster.get("v1", "Pod", "p", "default") is not None})]
+        case "pointer":
+            return [weir.annotate({"name": weir.subject.get("/metadata/name")}),
+                    weir.annotate({"nothing": weir.subject.get("no pointer")})]
         case "retry":
             raise weir.Retry("as any error")
         case "retry-later":

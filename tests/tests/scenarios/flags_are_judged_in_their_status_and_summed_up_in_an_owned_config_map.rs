@@ -58,7 +58,10 @@ pub(crate) async fn run(mut world: World) {
     assert_eq!(world.lane("flag-watch")["failures"], 0, "{:#}", world.lane("flag-watch"));
     assert_eq!(world.writes(&flags("default", "shop")), [], "only the status is written");
     let sent = world.writes(&config_map("shop-flags"));
-    assert!(sent.iter().all(|it| it.method == "PATCH" && it.query.contains("fieldManager=weir/flag-watch")), "{sent:#?}");
+    assert!(
+        sent.iter().all(|it| it.method == "PATCH" && it.query.contains("fieldManager=weir/flag-watch")),
+        "{sent:#?}"
+    );
     assert!(sent.iter().all(|it| !it.query.contains("force=true")), "{sent:#?}");
     world.stop().await;
 }

@@ -29,7 +29,9 @@ pub(crate) async fn run(mut world: World) {
     world.config_map("between", "", json!({})).await;
     world.expect_told("other", &["before added", "between added"]).await;
 
-    world.eventually("the definition is gone", async || world.get(FLAGS_DEFINITION).await.is_none().then_some(())).await;
+    world
+        .eventually("the definition is gone", async || world.get(FLAGS_DEFINITION).await.is_none().then_some(()))
+        .await;
     world.define_flags().await;
     let second = world.flags("default", "shop", &spec).await;
     assert_ne!(first["metadata"]["uid"], second["metadata"]["uid"]);

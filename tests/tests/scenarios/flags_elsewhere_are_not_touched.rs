@@ -30,8 +30,17 @@ pub(crate) async fn run(mut world: World) {
     for it in flags_asked {
         assert_eq!(format!("{}/", it.path), flags("default", ""), "{it:#?}");
     }
-    let written: Vec<_> = own().filter(|it| it.method != "GET" && it.status < 400).map(|it| it.path.as_str()).collect();
-    assert!(written.iter().all(|path| path.starts_with("/api/v1/namespaces/default/configmaps/chosen-flags")
-        || *path == format!("{}/status", flags("default", "chosen"))), "{written:#?}");
+    // A review of one's own rights is a POST that writes nothing.
+    let reviews = "/apis/authorization.k8s.io/";
+    let written: Vec<_> = own()
+        .filter(|it| !it.path.starts_with(reviews))
+        .filter(|it| it.method != "GET" && it.status < 400)
+        .map(|it| it.path.as_str())
+        .collect();
+    assert!(
+        written.iter().all(|path| path.starts_with("/api/v1/namespaces/default/configmaps/chosen-flags")
+            || *path == format!("{}/status", flags("default", "chosen"))),
+        "{written:#?}"
+    );
     world.stop().await;
 }

@@ -106,7 +106,7 @@ pub(crate) fn version(job: &Job) -> Result<String, BuildError> {
 pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
     let compiler = find(job)?;
     let own = job.directory.join(".weir");
-    files::provide(&own.join("c"), &kit()?)?;
+    provide(&job.directory)?;
     let mut command = compiler.command();
     // Relative to the folder, as all names here: `assert` and `__FILE__` write them into what is made.
     command.current_dir(&job.directory);
@@ -122,6 +122,11 @@ pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, B
     command.args([".weir/c/plugin_component_type.o", "-o", ".weir/core.wasm"]);
     run(&mut command, true, say)?;
     Ok(own.join("core.wasm"))
+}
+
+/// Writes the kit, with bindings, into a folder, where the build and the author's tests look for it.
+pub(crate) fn provide(directory: &Path) -> Result<(), BuildError> {
+    files::provide(&directory.join(".weir/c"), &kit()?)
 }
 
 /// The author's sources, by name.

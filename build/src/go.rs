@@ -8,7 +8,11 @@ use crate::{
     command::{answer, run},
     contract, files,
 };
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The kit's module.
 const MODULE: &str = "weir.dev/weir";
@@ -65,7 +69,7 @@ pub(crate) fn version() -> Result<String, BuildError> {
 pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
     version()?;
     let own = job.directory.join(".weir");
-    files::provide(&own.join("go"), &kit()?)?;
+    provide(&job.directory)?;
     for name in ["go.mod", "go.sum"] {
         let from = job.directory.join(name);
         if from.exists() {
@@ -89,6 +93,11 @@ pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, B
     Ok(own.join("core.wasm"))
 }
 
+/// Writes the kit into a folder, where the build and the author's `go test` look for it.
+pub(crate) fn provide(directory: &Path) -> Result<(), BuildError> {
+    files::provide(&directory.join(".weir/go"), &kit()?)
+}
+
 /// The kit with its bindings.
 fn kit() -> Result<Vec<(String, Vec<u8>)>, BuildError> {
     let mut files: Vec<_> = KIT.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
@@ -104,7 +113,6 @@ fn kit() -> Result<Vec<(String, Vec<u8>)>, BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     /// The files under a directory, relative to it; those of `.weir` and tests are none of the kit's.
     fn walk(root: &Path, directory: &Path, found: &mut Vec<String>) {

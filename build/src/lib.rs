@@ -26,7 +26,10 @@ pub use files::{entries, write};
 pub use language::Language;
 
 use rust::Toolchain;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// What is to be built, and where things are.
 #[derive(Debug, Clone)]
@@ -84,6 +87,24 @@ pub fn build(job: &Job, say: &mut dyn FnMut(&str)) -> Result<Vec<Component>, Bui
         }
     };
     modules.into_iter().map(finish).collect()
+}
+
+/// Writes what a folder needs of weir, the kit for its language, into the folder's `.weir/`, as [`build`] does: for a folder that is new, so
+/// that its tests and the author's editor find the kit before the first build. Needs no tool.
+///
+/// # Errors
+///
+/// If the language cannot be told, or something cannot be written.
+pub fn provide(directory: &Path) -> Result<Language, BuildError> {
+    let language = Language::of(directory)?;
+    match language {
+        Language::Rust => rust::provide(directory)?,
+        Language::Go => go::provide(directory)?,
+        Language::Python => python::provide(directory)?,
+        Language::JavaScript | Language::TypeScript => javascript::provide(directory)?,
+        Language::C => c::provide(directory)?,
+    }
+    Ok(language)
 }
 
 /// What decides what a language's tools make of a source, beside the source: their versions. For the key of a cache.

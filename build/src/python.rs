@@ -49,22 +49,26 @@ pub(crate) fn version(job: &Job) -> Result<String, BuildError> {
     find(job).map(|_| format!("componentize-py {COMPONENTIZE}"))
 }
 
-/// Makes a component of the folder.
-pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
-    let program = find(job)?;
-    let own = job.directory.join(".weir");
+/// Writes the kit, the contract and the entry into a folder, where the build and the author's tests look for the kit.
+pub(crate) fn provide(directory: &Path) -> Result<(), BuildError> {
     let mut parts = vec![
         ("wit/weir.wit".to_owned(), contract::TEXT.as_bytes().to_vec()),
         ("python/weir_entry.py".to_owned(), ENTRY.as_bytes().to_vec()),
     ];
     parts.extend(KIT.iter().map(|(name, text)| (format!("python/weir/{name}"), text.as_bytes().to_vec())));
-    files::provide(&own, &parts)?;
+    files::provide(&directory.join(".weir"), &parts)
+}
+
+/// Makes a component of the folder.
+pub(crate) fn compile(job: &Job, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    let program = find(job)?;
+    provide(&job.directory)?;
     let mut componentize = Command::new(program);
     // Relative to the folder, so that no directory of this machine gets into the component.
     componentize.current_dir(&job.directory).args(["-d", ".weir/wit", "-w", "plugin", "componentize"]);
     componentize.args(["-p", ".weir/python", "-p", ".", "weir_entry", "-o", ".weir/component.wasm"]);
     run(&mut componentize, true, say)?;
-    Ok(own.join("component.wasm"))
+    Ok(job.directory.join(".weir/component.wasm"))
 }
 
 #[cfg(test)]

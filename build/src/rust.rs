@@ -4,6 +4,10 @@
 //! standard library is built from source, for the bare `wasm32-unknown-unknown`, and its output is a core module. Where neither is
 //! there, [`Toolchain::install`] can fetch one, for whoever may install things.
 
+mod kit;
+
+pub(crate) use kit::provide;
+
 use crate::{
     BuildError, Job,
     command::{answer, run},
@@ -148,6 +152,7 @@ pub(crate) fn compile(
     toolchain: &Toolchain,
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<(String, PathBuf)>, BuildError> {
+    provide(&job.directory)?;
     let mut command = toolchain.cargo(remaps(&job.hidden));
     command.current_dir(&job.directory).arg("--message-format=json-render-diagnostics");
     if let Some(target) = &job.cargo_target {

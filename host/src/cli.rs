@@ -10,6 +10,7 @@ mod call;
 mod check;
 mod dead;
 mod dev;
+mod new;
 mod rbac;
 mod run;
 mod state;
@@ -46,6 +47,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run the handlers in a directory on an embedded Kubernetes API, granting what they want
     Dev(dev::DevArgs),
+    /// Make a folder with a handler that builds and passes its test, to go on from
+    New(new::NewArgs),
     /// Build a handler from a folder of source, with its language's own tools
     Build(build::BuildArgs),
     /// Check a component, with the manifest beside it, and show what it is
@@ -167,6 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::New(arguments) => new::run(arguments),
         Command::Build(arguments) => build::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Call(arguments) => call::run(arguments),

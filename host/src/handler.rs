@@ -19,3 +19,4 @@ mod written;
 pub use document::{API_VERSION, KIND, MAX_MANIFEST, ManifestError};
 pub use grants::GRANTABLE;
 pub use merge::{grant_wishes, merge, pinned, ungranted};
+pub use partial::check_name;

@@ -61,7 +61,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("tokio_util::task::TaskTracker", SPAWNERS, "every task ends in order, so few start one"),
     ("fjall", &["dispatch::store"], "another store would be another `disk`, nothing more"),
     ("std::env", &["cli", "main"], "nothing reads the environment after `cli`"),
-    ("weir_build", &["cli::build"], "handlers are built from the command line; a running weir takes what it finds"),
+    (
+        "weir_build",
+        &["cli::build", "cli::new"],
+        "handlers are built from the command line; a running weir takes what it finds",
+    ),
     ("weir_devapi", &["cli", "app"], "the embedded API is one cluster among others"),
 ];
 

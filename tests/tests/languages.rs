@@ -130,6 +130,16 @@ async fn survives_its_calls(language: &str) {
 }
 
 #[tokio::test]
+async fn rust_answers_the_table() {
+    answers_the_table("rust").await;
+}
+
+#[tokio::test]
+async fn an_instance_in_rust_survives_its_calls() {
+    survives_its_calls("rust").await;
+}
+
+#[tokio::test]
 async fn go_answers_the_table() {
     answers_the_table("go").await;
 }

@@ -2,9 +2,9 @@
 
 use weir_sdk::{Actions, Description, Error, Event, Fields, Handler, Verb, Wants, Watch, Write};
 
-struct FirstHandler;
+struct ImageCount;
 
-impl Handler for FirstHandler {
+impl Handler for ImageCount {
     fn describe() -> Description {
         let images = Fields::Only(&["/status/images"]);
         let nodes = Watch { name: "nodes", api_version: "v1", kind: "Node", fields: images, ..Watch::default() };
@@ -24,4 +24,16 @@ impl Handler for FirstHandler {
     }
 }
 
-weir_sdk::export!(FirstHandler);
+weir_sdk::export!(ImageCount);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_counted() {
+        let node = r#"{"status":{"images":[{"names":["a"]},{"names":["b"]}]}}"#;
+        let event = Event { object_json: node.into(), ..Event::default() };
+        assert_eq!(ImageCount::handle(event), Ok(Actions::new().annotate("example.com/images", 2)));
+    }
+}

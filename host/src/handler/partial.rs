@@ -78,6 +78,11 @@ pub(super) fn operators(origin: &Origin<'_>, text: &str) -> Result<Partial, Mani
     Ok(partial)
 }
 
+/// Whether a handler may be called so; if not, what it may be called.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if is_dns_label(name) { Ok(()) } else { Err(not_a_name(name)) }
+}
+
 /// Whether `name` can name a handler: a DNS label, as most Kubernetes objects' names.
 pub(super) fn is_dns_label(name: &str) -> bool {
     (1..=63).contains(&name.len())

@@ -92,9 +92,10 @@ fn act(word: &str, event: &Event, data: &BTreeMap<String, String>) -> Result<Act
         }
         "apply" => {
             let one = json!({ "kind": "Pod" });
-            let other = json!({ "apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "p" });
+            // As text, because serde_json would sort the keys.
+            let other = r#"{"apiVersion":"v1","kind":"Pod","namespace":"default","name":"p"}"#;
             let forced = Apply { manager: Some("m".into()), force: true, ..Apply::object(&one) };
-            none.apply(forced).apply(Apply::object(&other))
+            none.apply(forced).apply(Apply { manifest: other.into(), ..Apply::default() })
         }
         "create" => none.create(&json!({ "one": 1 })),
         "delete" => {

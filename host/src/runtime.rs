@@ -17,7 +17,7 @@ mod state;
 mod tests;
 mod wasi;
 
-pub use component::{Component, LoadError};
+pub use component::{Component, Footprint, LoadError};
 pub use engine::{Engine, EngineError, EngineSettings, MAX_MEMORY};
 pub use logs::{LINE_BYTES, LogSink, STDERR_BYTES, to_tracing};
 pub use metrics::RuntimeMetrics;

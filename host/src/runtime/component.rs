@@ -125,6 +125,15 @@ impl LoadError {
     }
 }
 
+/// What one instance holds, in bytes, counted as `limits.memory` counts: its memories and tables, which grow and never shrink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Once it started, before it was called.
+    pub started: u64,
+    /// The most it held until `describe` had answered.
+    pub described: u64,
+}
+
 /// A compiled component that fits the contract. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
@@ -205,6 +214,11 @@ impl Component {
     /// Asks the component what it wants: its `describe`, under a deadline, in an instance of its own. It can log; everything
     /// else it asks is refused, for nothing is granted before the manifest is known.
     pub async fn describe(&self) -> Result<String, LoadError> {
+        Ok(self.measure().await?.0)
+    }
+
+    /// The same, with what that instance held.
+    pub async fn measure(&self) -> Result<(String, Footprint), LoadError> {
         let refused = || ReadError::Denied("nothing can be read in `describe`".into());
         let limits = Limits { memory: MAX_MEMORY as u64, reply_bytes: DESCRIPTION_BYTES, ..Limits::default() };
         let setup = Setup {
@@ -227,7 +241,9 @@ impl Component {
             self.engine.0.metrics.limits().hit(&self.facts.name, limit);
         }
         match described {
-            Ok(Ok(description)) => Ok(description),
+            Ok(Ok(description)) => {
+                Ok((description, Footprint { started: instance.initial(), described: instance.memory() }))
+            }
             Ok(Err(text)) => {
                 Err(LoadError::Describe { message: format!("it answered: {text}"), stderr: String::new() })
             }

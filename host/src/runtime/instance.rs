@@ -157,6 +157,11 @@ impl Instance {
         self.store.data().memory.used
     }
 
+    /// Of those, what it held when it had just started.
+    pub(super) fn initial(&self) -> u64 {
+        self.initial
+    }
+
     fn setup(&self) -> &Setup {
         &self.store.data().setup
     }

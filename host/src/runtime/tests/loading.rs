@@ -118,6 +118,17 @@ async fn a_describe_that_loops_traps_or_refuses_is_told_as_that() {
 }
 
 #[tokio::test]
+async fn what_an_instance_holds_is_measured_at_its_start_and_after_describe() {
+    let described = "(drop (memory.grow (i32.const 3))) (call $ok_text (i32.const 0) (i32.const 0))";
+    let guest = |describe: &str| Guest { describe: describe.into(), pages: 2, ..Guest::default() };
+    let (_, grown) = load(guest(described).build()).await.unwrap().measure().await.unwrap();
+    assert!(grown.started >= 2 << 16, "{grown:?}");
+    assert_eq!(grown.described - grown.started, 3 << 16);
+    let (_, same) = load(guest(&Guest::default().describe).build()).await.unwrap().measure().await.unwrap();
+    assert_eq!((same.started, same.described), (grown.started, grown.started));
+}
+
+#[tokio::test]
 async fn describe_can_read_nothing() {
     // Asks for the whole object; what comes back is the text of a refusal.
     let body = "(call $subject_get (i32.const 0) (i32.const 0) (i32.const 32))

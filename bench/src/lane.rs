@@ -112,6 +112,7 @@ async fn hand_over(api: DevApi, workers: usize, state: Option<(PathBuf, Sync)>) 
         label_selector: String::new(),
         field_selector: String::new(),
         mode: Mode::Whole,
+        as_user: None,
     };
     let source = informers.follow(&spec, lane.listener(1, "maps"));
     source.synced().await;

@@ -12,12 +12,16 @@
 //! - A list or watch for one `metadata.name` is authorised by that name (`pkg/endpoints/request/requestinfo.go`).
 //! - Events live in the namespace of what they are about, and in `default` for objects that live in none.
 //!
+//! With `serviceAccount` what the handler reads and does is that account's to be allowed, and weir may act as it. What it watches, whether a definition exists and the Events
+//! of weir's own are weir's.
+//!
 //! Not here, because every account has it: discovery (`system:discovery`) and reviews of one's own rights (`system:basic-user`).
 
 mod roles;
 mod rules;
 
-pub use roles::{Account, Format, Roles};
+pub use crate::handler::manifest::Account;
+pub use roles::{Format, Roles};
 pub use rules::{Rule, rules};
 
 use crate::{
@@ -37,6 +41,8 @@ const EVENTS_OF_THE_CLUSTER: &str = "default";
 /// One thing that an API server has to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permission {
+    /// Who has to be allowed; None: whoever weir is.
+    pub account: Option<Account>,
     /// None: in all namespaces, or of a resource that lives in none.
     pub namespace: Option<String>,
     /// Empty for the core group.
@@ -65,6 +71,8 @@ pub enum Verb {
     Patch,
     /// One object.
     Delete,
+    /// Acting as an account.
+    Impersonate,
 }
 
 /// What one handler needs.
@@ -96,14 +104,15 @@ pub fn kinds(manifest: &Manifest) -> BTreeSet<(String, String)> {
 /// What the handler of `manifest` needs in a weir confined to `namespaces` (empty: not confined), where `resource` knows its kinds.
 pub fn of(manifest: &Manifest, namespaces: &[String], resource: impl Fn(&str, &str) -> Option<Resource>) -> Rights {
     let rights = Rights { handler: manifest.name.clone(), needs: BTreeMap::new(), unknown: BTreeSet::new() };
-    let mut finding = Finding { rights, namespaces, resource };
+    let account = manifest.service_account.as_ref();
+    let mut finding = Finding { rights, namespaces, account, resource };
     for watch in &manifest.watches {
         finding.watch(watch);
     }
     for read in manifest.readable() {
         if let Some(resource) = finding.resource(&read.api_version, &read.kind) {
             let scope = Scope::new(&read.namespaces, &[]);
-            finding.need(&resource, None, &[Verb::List, Verb::Watch], &scope, "read");
+            finding.act(&resource, None, &[Verb::List, Verb::Watch], &scope, "read");
             finding.definition(&resource);
         }
     }
@@ -117,6 +126,8 @@ pub fn of(manifest: &Manifest, namespaces: &[String], resource: impl Fn(&str, &s
 struct Finding<'a, F> {
     rights: Rights,
     namespaces: &'a [String],
+    /// As whom the handler acts.
+    account: Option<&'a Account>,
     resource: F,
 }
 
@@ -127,7 +138,9 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
         self.need(&resource, None, &[Verb::Get, Verb::List, Verb::Watch], &scope, "watch");
         self.definition(&resource);
         // What weir gives up, and who fights over a field, it says on the object itself.
-        self.events(&resource, &scope, "weir's Events");
+        let (events, scope) = events(&resource, &scope);
+        let purpose = format!("weir's Events about {}", resource.kind);
+        self.need(&events, None, &WRITE_EVENTS, &scope, &purpose);
     }
 
     fn write(&mut self, grant: &WriteGrant, watches: &[Watch]) {
@@ -146,26 +159,29 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
             let subresources = grant.subresources.iter().map(String::as_str);
             match action.as_str() {
                 "annotate" | "label" => {
-                    own.iter().for_each(|scope| self.need(&resource, None, &[Verb::Patch], scope, action));
+                    own.iter().for_each(|scope| self.act(&resource, None, &[Verb::Patch], scope, action));
                 }
                 "set-status" => {
-                    own.iter().for_each(|scope| self.need(&resource, Some("status"), &[Verb::Patch], scope, action));
+                    own.iter().for_each(|scope| self.act(&resource, Some("status"), &[Verb::Patch], scope, action));
                 }
                 "patch" => {
-                    self.need(&resource, None, &[Verb::Patch], &granted, action);
-                    subresources.for_each(|sub| self.need(&resource, Some(sub), &[Verb::Patch], &granted, action));
+                    self.act(&resource, None, &[Verb::Patch], &granted, action);
+                    subresources.for_each(|sub| self.act(&resource, Some(sub), &[Verb::Patch], &granted, action));
                 }
                 "apply" => {
-                    self.need(&resource, None, &[Verb::Create, Verb::Patch], &granted, action);
-                    subresources.for_each(|sub| self.need(&resource, Some(sub), &[Verb::Patch], &granted, action));
+                    self.act(&resource, None, &[Verb::Create, Verb::Patch], &granted, action);
+                    subresources.for_each(|sub| self.act(&resource, Some(sub), &[Verb::Patch], &granted, action));
                 }
                 "create" => {
                     // A POST names its object in the body, where RBAC does not look.
                     let scope = Scope { names: None, ..granted.clone() };
-                    self.need(&resource, None, &[Verb::Create], &scope, action);
+                    self.act(&resource, None, &[Verb::Create], &scope, action);
                 }
-                "delete" => self.need(&resource, None, &[Verb::Delete], &granted, action),
-                "emit" => self.events(&resource, &granted, "emit"),
+                "delete" => self.act(&resource, None, &[Verb::Delete], &granted, action),
+                "emit" => {
+                    let (events, scope) = events(&resource, &granted);
+                    self.act(&events, None, &WRITE_EVENTS, &scope, &format!("emit about {}", resource.kind));
+                }
                 _ => {}
             }
         }
@@ -199,30 +215,43 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
         }
     }
 
-    /// Events about objects of a scope. A series goes on with a patch, under a name that the server has not seen before weir made it.
-    fn events(&mut self, about: &Resource, scope: &Scope, purpose: &str) {
-        let namespaces = if about.namespaced {
-            scope.namespaces.clone()
-        } else {
-            Some(BTreeSet::from([EVENTS_OF_THE_CLUSTER.to_owned()]))
-        };
-        let events = Resource {
-            group: "events.k8s.io".to_owned(),
-            version: "v1".to_owned(),
-            kind: "Event".to_owned(),
-            plural: "events".to_owned(),
-            namespaced: true,
-        };
-        let purpose = format!("{purpose} about {}", about.kind);
-        self.need(&events, None, &[Verb::Create, Verb::Patch], &Scope { namespaces, names: None }, &purpose);
+    /// Something that the handler does, as the account it acts as.
+    fn act(&mut self, resource: &Resource, subresource: Option<&str>, verbs: &[Verb], scope: &Scope, purpose: &str) {
+        let account = self.account.cloned();
+        if let Some(Account { namespace, name }) = &account {
+            let accounts = Resource {
+                group: String::new(),
+                version: "v1".to_owned(),
+                kind: "ServiceAccount".to_owned(),
+                plural: "serviceaccounts".to_owned(),
+                namespaced: true,
+            };
+            let scope = Scope::new(std::slice::from_ref(namespace), std::slice::from_ref(name));
+            self.need(&accounts, None, &[Verb::Impersonate], &scope, "act as it");
+        }
+        self.add(account, resource, subresource, verbs, scope, purpose);
     }
 
+    /// Something that weir does for the handler.
     fn need(&mut self, resource: &Resource, subresource: Option<&str>, verbs: &[Verb], scope: &Scope, purpose: &str) {
+        self.add(None, resource, subresource, verbs, scope, purpose);
+    }
+
+    fn add(
+        &mut self,
+        account: Option<Account>,
+        resource: &Resource,
+        subresource: Option<&str>,
+        verbs: &[Verb],
+        scope: &Scope,
+        purpose: &str,
+    ) {
         let slash = subresource.map(|subresource| format!("/{subresource}")).unwrap_or_default();
         for namespace in each(scope.namespaces.as_ref().filter(|_| resource.namespaced)) {
             for name in each(scope.names.as_ref()) {
                 for &verb in verbs {
                     let permission = Permission {
+                        account: account.clone(),
                         namespace: namespace.clone(),
                         group: resource.group.clone(),
                         resource: format!("{}{slash}", resource.plural),
@@ -242,6 +271,26 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
         }
         found
     }
+}
+
+/// A series of Events goes on with a patch.
+const WRITE_EVENTS: [Verb; 2] = [Verb::Create, Verb::Patch];
+
+/// Where Events about objects of a scope are. Their names are made by weir as they are written, so no rule can name them.
+fn events(about: &Resource, scope: &Scope) -> (Resource, Scope) {
+    let namespaces = if about.namespaced {
+        scope.namespaces.clone()
+    } else {
+        Some(BTreeSet::from([EVENTS_OF_THE_CLUSTER.to_owned()]))
+    };
+    let events = Resource {
+        group: "events.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Event".to_owned(),
+        plural: "events".to_owned(),
+        namespaced: true,
+    };
+    (events, Scope { namespaces, names: None })
 }
 
 /// Each of a set, or once none where there is no set.
@@ -278,6 +327,7 @@ impl fmt::Display for Verb {
             Verb::Create => "create",
             Verb::Patch => "patch",
             Verb::Delete => "delete",
+            Verb::Impersonate => "impersonate",
         })
     }
 }

@@ -92,6 +92,8 @@ pub struct Request {
     pub query: String,
     /// Who asked.
     pub user_agent: String,
+    /// As which user, if not as itself; else empty.
+    pub impersonate: String,
     /// Empty if none.
     pub content_type: String,
     /// In which form the answer was wanted.
@@ -392,6 +394,7 @@ impl Request {
             path: received.path.clone(),
             query: received.query.clone(),
             user_agent: header("user-agent"),
+            impersonate: header("impersonate-user"),
             content_type: header("content-type"),
             accept: header("accept"),
             body: String::from_utf8_lossy(&received.body).into_owned(),
@@ -405,6 +408,7 @@ impl Request {
             path: request.path.clone(),
             query: request.query.clone(),
             user_agent: request.user_agent.clone(),
+            impersonate: request.impersonate.clone(),
             content_type: request.content_type.clone(),
             accept: request.accept.clone(),
             body: request.body.clone(),

@@ -34,6 +34,7 @@ fn spec(api_version: &str, kind: &str, label_selector: &str) -> WatchSpec {
         label_selector: label_selector.into(),
         field_selector: String::new(),
         mode: Mode::Whole,
+        as_user: None,
     }
 }
 

@@ -174,6 +174,69 @@ async fn an_account_that_may_not_even_ask_runs_all_the_same() {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_with_an_account_reads_and_writes_as_that_and_what_weir_may_do_does_not_help_it() {
+    let Some(mut world) = World::start_as_account("rights-acting").await else { return };
+    world.create("/api/v1/nodes", json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" } })).await;
+    // So weir itself may patch every ConfigMap here.
+    let watch = "  watches: [{ name: objects, apiVersion: v1, kind: ConfigMap, namespaces: [default], labelSelector: its=own }]";
+    let grants = "  grants: { write: [{ apiVersion: v1, kind: ConfigMap, actions: [annotate] }] }";
+    world.install("plain", "echo", &manifest(&format!("{watch}\n{grants}")));
+    let worker = handler(
+        "worker",
+        "ConfigMap",
+        "get-cluster, emit",
+        ", { apiVersion: v1, kind: ConfigMap, actions: [emit] }",
+        "",
+    );
+    let target = "settings: { target: { apiVersion: v1, kind: Node, name: n1 },";
+    let worker = worker
+        .replace("settings: {", target)
+        .replace("actions: [emit]", "actions: [emit] }, { apiVersion: v1, kind: Node, actions: [emit]");
+    world.install("worker", "echo", &worker.replace("  watches:", "  serviceAccount: team/worker\n  watches:"));
+    world
+        .create(
+            "/api/v1/namespaces",
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "team" } }),
+        )
+        .await;
+    let rules = world.rules(&[]).await;
+    assert!(rules.iter().any(|rule| rule.to_string().contains("[impersonate]") && rule.names.contains("worker")));
+    world.allow(&rules).await;
+    world.run().await;
+    world.create_text("worker", "one").await;
+    world.await_mark("worker", "change", "added").await;
+    world.quiet().await;
+    refused_nothing(&world);
+    let user = "system:serviceaccount:team:worker";
+    let mut requests = world.requests();
+    requests.retain(|request| request.user_agent.starts_with("weir"));
+    let acted = |method: &str, path: &str| -> Vec<&str> {
+        requests.iter().filter(|it| it.method == method && it.path == path).map(|it| it.impersonate.as_str()).collect()
+    };
+    let (own, events) = (format!("{CONFIG_MAPS}/worker"), "/apis/events.k8s.io/v1/namespaces/default/events");
+    for (method, path) in [("PATCH", own.as_str()), ("POST", events), ("GET", "/api/v1/nodes")] {
+        let acted = acted(method, path);
+        assert!(!acted.is_empty() && acted.iter().all(|it| *it == user), "{method} {path}: {acted:?}");
+    }
+    assert!(acted("GET", CONFIG_MAPS).iter().all(|it| it.is_empty()), "watches are weir's own, and shared");
+
+    // Taken from the account, what weir itself may do is of no use.
+    let mut rest = rules.clone();
+    rest.retain(|rule| rule.account.is_none() || rule.resource != "configmaps");
+    assert!(rest.len() < rules.len());
+    world.allow(&rest).await;
+    world.change_text("worker", "two").await;
+    let error = world
+        .eventually("the write is refused", async || {
+            let lane = world.lane("worker").to_string();
+            lane.contains("the role of team/worker may lack").then_some(lane)
+        })
+        .await;
+    assert!(error.contains("annotate on ConfigMap default/worker"), "{error}");
+    world.stop().await;
+}
+
 /// The handlers of `plugins/` that are built, installed with the manifests they bring.
 fn install_plugins(world: &World) -> Vec<String> {
     let mut built = Vec::new();

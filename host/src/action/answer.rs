@@ -9,7 +9,7 @@ use super::{
     plan::{Step, What},
     syntax,
 };
-use crate::{contract::PatchFormat, kinds::Resource};
+use crate::{contract::PatchFormat, handler::manifest::Account, kinds::Resource};
 use kube::core::Status;
 
 /// What a message about a creation begins with if the object in the way is on its way out
@@ -129,8 +129,14 @@ pub(super) fn is_absent(refusal: &Refusal, name: &str) -> bool {
     refusal.code == 404 && refusal.status.details.as_ref().is_some_and(|details| details.name == name)
 }
 
-/// The server's words and what to do about them. `verbs` are those of the RBAC rule that a 403 lacks.
-pub(super) fn explain(refusal: &Refusal, resource: &Resource, subresource: Option<&str>, verbs: &str) -> String {
+/// The server's words and what to do about them. `verbs` are those of the RBAC rule that a 403 lacks, and `account` who was impersonated.
+pub(super) fn explain(
+    refusal: &Refusal,
+    resource: &Resource,
+    subresource: Option<&str>,
+    verbs: &str,
+    account: Option<&Account>,
+) -> String {
     let code =
         http::StatusCode::from_u16(refusal.code).map_or_else(|_| refusal.code.to_string(), |code| code.to_string());
     let words = syntax::cut(refusal.status.message.trim(), MAX_WORDS);
@@ -139,9 +145,16 @@ pub(super) fn explain(refusal: &Refusal, resource: &Resource, subresource: Optio
         words => format!("the API answered {code}: {words}"),
     };
     if refusal.code == 403 && !has_cause(&refusal.status, TERMINATING) {
+        if let Some(Account { namespace, name }) = account.filter(|_| words.contains("cannot impersonate")) {
+            text.push_str(&format!(
+                "; weir's role in namespace {namespace} may lack apiGroups: [\"\"], resources: [\"serviceaccounts\"], resourceNames: [{name:?}], verbs: [impersonate]"
+            ));
+            return text;
+        }
+        let whose = account.map_or_else(|| "weir's role".to_owned(), |account| format!("the role of {account}"));
         let slash = subresource.map(|subresource| format!("/{subresource}")).unwrap_or_default();
         text.push_str(&format!(
-            "; weir's role may lack apiGroups: [{:?}], resources: [\"{}{slash}\"], verbs: [{verbs}]",
+            "; {whose} may lack apiGroups: [{:?}], resources: [\"{}{slash}\"], verbs: [{verbs}]",
             resource.group, resource.plural
         ));
     }

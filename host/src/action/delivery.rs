@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     contract::{Change, Note, PatchFormat},
+    handler::manifest::Account,
     kinds::{ResolveError, Resource},
 };
 use ::http::Request;
@@ -29,6 +30,8 @@ use serde_json::Value;
 pub(super) struct Delivery<'a> {
     executor: &'a Executor,
     subject: &'a Subject,
+    /// As whom writes go out; none: as weir itself. What weir asks to find out how things stand, it asks as itself.
+    account: Option<&'a Account>,
     bound: Bound,
     /// The resourceVersion last seen, whether or not writes are bound to it.
     seen: String,
@@ -41,13 +44,14 @@ pub(super) struct Delivery<'a> {
 pub(super) type Stop = (Class, String);
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(executor: &'a Executor, subject: &'a Subject) -> Delivery<'a> {
+    pub(super) fn new(executor: &'a Executor, subject: &'a Subject, account: Option<&'a Account>) -> Delivery<'a> {
         // Outside its selectors and after its deletion nothing tells weir of newer versions, so a guard that failed once
         // would fail for ever: there the uid alone binds.
         let version = (!subject.change.is_ending()).then(|| subject.resource_version.clone());
         Delivery {
             executor,
             subject,
+            account,
             bound: Bound { uid: subject.uid.clone(), resource_version: version },
             seen: subject.resource_version.clone(),
             state: serde_json::from_slice(&subject.state).ok(),
@@ -123,12 +127,12 @@ impl<'a> Delivery<'a> {
                 .map_err(|error| (Class::Permanent, format!("building the request: {error}")))?
                 .ok_or((Class::Permanent, "is no request".to_owned()))?;
             let path = request.uri().path().to_owned();
-            let refusal = match self.executor.send(request).await? {
+            let refusal = match self.executor.send(request, self.account).await? {
                 Answer::Ok(body) => return Ok(self.took(step, body)),
                 Answer::Refused(refusal) => refusal,
             };
             let verbs = if matches!(step.what, What::Apply { .. }) { "patch, create" } else { verb(step) };
-            let words = answer::explain(&refusal, &resource, step.subresource.as_deref(), verbs);
+            let words = answer::explain(&refusal, &resource, step.subresource.as_deref(), verbs, self.account);
             match answer::judge(self.asked(step, forced), &refusal) {
                 Verdict::Done | Verdict::Dropped => return Ok("done"),
                 Verdict::Force => forced = true,
@@ -235,7 +239,7 @@ impl<'a> Delivery<'a> {
             Answer::Refused(refusal) if answer::is_absent(&refusal, &key.name) => true,
             Answer::Refused(refusal) if refusal.code == 404 => false,
             Answer::Refused(refusal) => {
-                let why = answer::explain(&refusal, resource, None, "get");
+                let why = answer::explain(&refusal, resource, None, "get", None);
                 return Err((answer::general(&refusal), format!("looking whether it still exists: {why}")));
             }
         };
@@ -267,7 +271,7 @@ impl<'a> Delivery<'a> {
             let request =
                 if creates { request::create_request(&target, &body) } else { request::merge_request(&target, &body) };
             let request = request.map_err(|error| (Class::Permanent, format!("building the request: {error}")))?;
-            let answer = executor.send(request).await;
+            let answer = executor.send(request, self.account).await;
             if dry_run || !matches!(answer, Ok(Answer::Ok(_))) {
                 executor.recorder.forget(&regarding, &name);
             }
@@ -280,9 +284,11 @@ impl<'a> Delivery<'a> {
                         Verdict::Done => Ok("done"),
                         Verdict::Dropped => Ok("dropped"),
                         Verdict::Confirm(class) | Verdict::Failed(class) => {
-                            Err((class, answer::explain(&refusal, &events(), None, verbs)))
+                            Err((class, answer::explain(&refusal, &events(), None, verbs, self.account)))
                         }
-                        Verdict::Force => Err((Class::Handler, answer::explain(&refusal, &events(), None, verbs))),
+                        Verdict::Force => {
+                            Err((Class::Handler, answer::explain(&refusal, &events(), None, verbs, self.account)))
+                        }
                     };
                 }
             }

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     contract::{Action, LogLine, Note},
-    handler::manifest::Manifest,
+    handler::manifest::{Account, Manifest},
     kinds::Kinds,
 };
-use http::Request;
+use http::{HeaderValue, Request};
 use kube::Client;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -78,7 +78,7 @@ impl Executor {
             ActionError { class: Class::Permanent, message, before: Applied::default() }
         })?;
         let Plan { steps, requeue_after_ms, fail } = plan;
-        let mut delivery = Delivery::new(self, subject);
+        let mut delivery = Delivery::new(self, subject, self.deps.manifest.service_account.as_ref());
         match delivery.run(&steps).await {
             Ok(()) => Ok(Applied { requeue_after_ms, fail, ..delivery.applied }),
             Err((class, message)) => Err(ActionError { class, message, before: delivery.applied }),
@@ -93,7 +93,8 @@ impl Executor {
         let failed = |(class, message): Stop| ActionError { class, message, before: Applied::default() };
         let step = plan::read(Action::Emit(note), subject, &self.deps.manifest.field_manager)
             .map_err(|message| failed((Class::Permanent, message)))?;
-        Delivery::new(self, subject).run(&[step]).await.map_err(failed)
+        // It is weir that says it, and not the handler.
+        Delivery::new(self, subject, None).run(&[step]).await.map_err(failed)
     }
 
     pub(super) fn manner(&self) -> Manner<'_> {
@@ -104,9 +105,14 @@ impl Executor {
         self.deps.metrics.count(&self.deps.manifest.name, action, outcome);
     }
 
-    /// Waits for a token, then sends.
-    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Answer, Stop> {
+    /// Waits for a token, then sends, as `account` if there is one.
+    pub(super) async fn send(&self, mut request: Request<Vec<u8>>, account: Option<&Account>) -> Result<Answer, Stop> {
         self.pace().await;
+        if let Some(account) = account {
+            let user = HeaderValue::try_from(account.user());
+            let user = user.map_err(|error| (Class::Permanent, format!("acting as {account}: {error}")))?;
+            request.headers_mut().insert("impersonate-user", user);
+        }
         send::send(&self.deps.client, request).await
     }
 

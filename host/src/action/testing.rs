@@ -78,6 +78,7 @@ pub(super) fn manifest() -> Manifest {
         limits: Limits::default(),
         instance: Instance::Warm,
         field_manager: "weir/h".into(),
+        service_account: None,
         dry_run: false,
         sha256: None,
     }

@@ -178,6 +178,8 @@ fn spec_of(watch: &Watch) -> WatchSpec {
         label_selector: watch.label_selector.clone(),
         field_selector: watch.field_selector.clone(),
         mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
+        // Shared by all who watch the same: what a handler is called for is the operator's to say.
+        as_user: None,
     }
 }
 

@@ -149,7 +149,12 @@ fn request(permission: &Permission) -> Result<Request<Vec<u8>>, http::Error> {
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
         "spec": { "resourceAttributes": attributes },
     });
-    Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    let request = Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+    let request = match &permission.account {
+        Some(account) => request.header("impersonate-user", account.user()),
+        None => request,
+    };
+    request
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json")
         .body(review.to_string().into_bytes())
@@ -268,6 +273,7 @@ mod tests {
     fn rights(resources: &[&str]) -> Rights {
         let of = |resource: &&str| {
             let permission = Permission {
+                account: None,
                 namespace: None,
                 group: String::new(),
                 resource: (*resource).to_owned(),

@@ -5,7 +5,7 @@
 
 use crate::{
     contract::{ObjectRef, Page, Query, ReadError},
-    handler::manifest::{Manifest, Read},
+    handler::manifest::{Account, Manifest, Read},
     runtime::Reads,
     selector::{FieldSelector, LabelSelector},
     watch::{Informers, Mode, Object, ObjectKey, Source, View, WatchSpec},
@@ -66,6 +66,7 @@ impl ReadSet {
                 label_selector: String::new(),
                 field_selector: String::new(),
                 mode: Mode::Whole,
+                as_user: manifest.service_account.as_ref().map(Account::user),
             };
             Objects::Cached(informers.follow(&spec, Arc::new(|_| ())))
         })

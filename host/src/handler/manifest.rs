@@ -3,12 +3,14 @@
 //! These are checked values: durations parsed, pointers and selectors valid, defaults filled in. Parsing and its messages
 //! live beside this file; everything that acts on a manifest reads these types.
 
+mod account;
 mod http;
 pub mod limit;
 mod reads;
 pub mod url;
 
 use crate::contract::Change;
+pub use account::Account;
 pub use http::{Admitted, HttpGrant, Part, RESERVED_HEADERS, SecretRef, Template, admitting};
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
@@ -41,6 +43,8 @@ pub struct Manifest {
     pub instance: Instance,
     /// Under which name writes are owned. Default `weir/NAME`.
     pub field_manager: String,
+    /// As whom its writes and reads go out, by impersonation. None: as weir itself.
+    pub service_account: Option<Account>,
     /// Send every write with `dryRun=All`.
     pub dry_run: bool,
     /// The one component that runs under this manifest: its SHA-256, in hex. None: whichever lies beside it.

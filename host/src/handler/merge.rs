@@ -79,6 +79,7 @@ pub fn merge(
         limits: ours.limits.unwrap_or_default(),
         instance: ours.instance.unwrap_or_default(),
         field_manager: ours.field_manager.unwrap_or_else(|| format!("weir/{name}")),
+        service_account: ours.service_account,
         dry_run: ours.dry_run.unwrap_or_default(),
         sha256: ours.sha256,
         name,

@@ -6,7 +6,7 @@ use super::{
     duration,
     grants::{Of, grants},
     limits::limits,
-    manifest::{Grants, Instance, Limits, MAX_WORKERS, MIN_RESYNC, Read, Retry, Watch},
+    manifest::{Account, Grants, Instance, Limits, MAX_WORKERS, MIN_RESYNC, Read, Retry, Watch},
     written,
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) struct Partial {
     pub(super) limits: Option<Limits>,
     pub(super) instance: Option<Instance>,
     pub(super) field_manager: Option<String>,
+    pub(super) service_account: Option<Account>,
     pub(super) dry_run: Option<bool>,
     pub(super) sha256: Option<String>,
 }
@@ -55,6 +56,7 @@ pub(super) fn described(origin: &Origin<'_>, text: &str) -> Result<Partial, Mani
         ("limits", spec.limits.as_ref().map(|it| it.referenced.line())),
         ("instance", spec.instance.as_ref().map(|it| it.referenced.line())),
         ("fieldManager", spec.field_manager.as_ref().map(|it| it.referenced.line())),
+        ("serviceAccount", spec.service_account.as_ref().map(|it| it.referenced.line())),
         ("dryRun", spec.dry_run.as_ref().map(|it| it.referenced.line())),
         ("sha256", spec.sha256.as_ref().map(|it| it.referenced.line())),
     ] {
@@ -130,6 +132,10 @@ fn checked(origin: &Origin<'_>, spec: written::Spec) -> Result<Partial, Manifest
                 }
                 Ok(manager.value)
             })
+            .transpose()?,
+        service_account: spec
+            .service_account
+            .map(|account| account.value.parse().map_err(|problem: String| origin.wrong_at(&account, problem)))
             .transpose()?,
         dry_run: spec.dry_run.map(|dry_run| dry_run.value),
         sha256: spec.sha256.map(|pin| digest(origin, &pin)).transpose()?,

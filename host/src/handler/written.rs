@@ -48,6 +48,7 @@ pub(super) struct Spec {
     pub(super) limits: Option<Spanned<Limits>>,
     pub(super) instance: Option<Spanned<String>>,
     pub(super) field_manager: Option<Spanned<String>>,
+    pub(super) service_account: Option<Spanned<String>>,
     pub(super) dry_run: Option<Spanned<bool>>,
     pub(super) sha256: Option<Spanned<String>>,
     pub(super) schedules: Option<Spanned<IgnoredAny>>,

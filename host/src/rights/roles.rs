@@ -4,27 +4,17 @@
 //! value or comment.
 
 use super::{
-    Rule,
+    Account, Rule,
     rules::{comment, scalar},
 };
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::{self, Write as _},
-    str::FromStr,
+    fmt::Write as _,
 };
 
 /// The group of the documents.
 const GROUP: &str = "rbac.authorization.k8s.io";
-
-/// A service account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Account {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,30 +38,6 @@ pub struct Roles {
     pub handlers: Vec<String>,
 }
 
-impl FromStr for Account {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Account, String> {
-        let is_name = |part: &str| {
-            !part.is_empty()
-                && part.len() <= 253
-                && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
-        };
-        match text.split_once('/') {
-            Some((namespace, name)) if is_name(namespace) && is_name(name) => {
-                Ok(Account { namespace: namespace.to_owned(), name: name.to_owned() })
-            }
-            _ => Err("write NAMESPACE/NAME, such as weir/weir".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
 impl Roles {
     /// The documents as text, with a line's end at the end.
     pub fn print(&self, format: Format) -> String {
@@ -81,13 +47,21 @@ impl Roles {
         }
     }
 
-    /// The rules of the ClusterRole, and then those of each namespace's Role.
-    fn by_namespace(&self) -> BTreeMap<Option<&str>, Vec<&Rule>> {
-        let mut all: BTreeMap<Option<&str>, Vec<&Rule>> = BTreeMap::new();
+    /// For each account the rules of its ClusterRole, and then those of each namespace's Role; weir's own account first.
+    fn by_role(&self) -> BTreeMap<(Option<&Account>, Option<&str>), Vec<&Rule>> {
+        let mut all: BTreeMap<(Option<&Account>, Option<&str>), Vec<&Rule>> = BTreeMap::new();
         for rule in &self.rules {
-            all.entry(rule.namespace.as_deref()).or_default().push(rule);
+            all.entry((rule.account.as_ref(), rule.namespace.as_deref())).or_default().push(rule);
         }
         all
+    }
+
+    /// What the roles of an account are called, and who is bound to them.
+    fn of<'a>(&'a self, account: Option<&'a Account>) -> (String, Option<&'a Account>) {
+        match account {
+            None => (self.name.clone(), self.account.as_ref()),
+            Some(account) => (format!("{}-{}-{}", self.name, account.namespace, account.name), Some(account)),
+        }
     }
 
     fn yaml(&self) -> String {
@@ -98,11 +72,12 @@ impl Roles {
              # Discovery and reviews of one's own rights are not here: every account has them, by system:discovery and system:basic-user.\n",
             handlers.join(", ")
         );
-        for (at, (namespace, rules)) in self.by_namespace().into_iter().enumerate() {
+        for (at, ((account, namespace), rules)) in self.by_role().into_iter().enumerate() {
             let (role, binding) = kinds(namespace);
+            let (role_name, bound) = self.of(account);
             let metadata = || {
                 let namespace = namespace.map(|it| format!("\n  namespace: {}", scalar(it))).unwrap_or_default();
-                format!("metadata:\n  name: {}{namespace}\n", scalar(&self.name))
+                format!("metadata:\n  name: {}{namespace}\n", scalar(&role_name))
             };
             if at > 0 {
                 text.push_str("---\n");
@@ -117,8 +92,8 @@ impl Roles {
                 let _ = writeln!(text, "  {}", rule.to_string().replace('\n', "\n  "));
             }
             text.push_str(&format!("---\napiVersion: {GROUP}/v1\nkind: {binding}\n{}", metadata()));
-            text.push_str(&format!("roleRef:\n  apiGroup: {GROUP}\n  kind: {role}\n  name: {}\n", scalar(&self.name)));
-            match &self.account {
+            text.push_str(&format!("roleRef:\n  apiGroup: {GROUP}\n  kind: {role}\n  name: {}\n", scalar(&role_name)));
+            match bound {
                 Some(Account { namespace, name }) => text.push_str(&format!(
                     "subjects:\n  - kind: ServiceAccount\n    name: {}\n    namespace: {}\n",
                     scalar(name),
@@ -132,9 +107,10 @@ impl Roles {
 
     fn json(&self) -> Value {
         let mut items = Vec::new();
-        for (namespace, rules) in self.by_namespace() {
+        for ((account, namespace), rules) in self.by_role() {
             let (role, binding) = kinds(namespace);
-            let mut metadata = json!({ "name": self.name });
+            let (role_name, bound) = self.of(account);
+            let mut metadata = json!({ "name": role_name });
             if let Some(namespace) = namespace {
                 metadata["namespace"] = json!(namespace);
             }
@@ -151,9 +127,8 @@ impl Roles {
                 .collect();
             let api_version = format!("{GROUP}/v1");
             items.push(json!({ "apiVersion": api_version, "kind": role, "metadata": metadata, "rules": rules }));
-            let role = json!({ "apiGroup": GROUP, "kind": role, "name": self.name });
-            let subjects: Vec<Value> = self
-                .account
+            let role = json!({ "apiGroup": GROUP, "kind": role, "name": role_name });
+            let subjects: Vec<Value> = bound
                 .iter()
                 .map(|it| json!({ "kind": "ServiceAccount", "name": it.name, "namespace": it.namespace }))
                 .collect();

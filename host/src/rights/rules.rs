@@ -1,9 +1,9 @@
 //! From permissions to RBAC rules.
 //!
 //! Promises: the rules allow what is needed and nothing else (RBAC can express each permission on its own, and none is widened to join another); what a wider
-//! one allows is not said again; the order is that of namespace, group, resource and name, whatever the order of the handlers.
+//! one allows is not said again; the order is that of account, namespace, group, resource and name, whatever the order of the handlers.
 
-use super::{Permission, Rights, Verb};
+use super::{Account, Permission, Rights, Verb};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
@@ -12,6 +12,8 @@ use std::{
 /// One rule of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
+    /// Who has to be bound to it; None: weir's own account.
+    pub account: Option<Account>,
     /// In which namespace's Role; None: in a ClusterRole.
     pub namespace: Option<String>,
     /// Empty for the core group.
@@ -26,8 +28,8 @@ pub struct Rule {
     pub because: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Where rules are one: namespace, group, resource.
-type Place = (Option<String>, String, String);
+/// Where rules are one: account, namespace, group, resource.
+type Place = (Option<Account>, Option<String>, String, String);
 
 /// Which handlers need something, each with what for.
 type Because = BTreeMap<String, BTreeSet<String>>;
@@ -48,13 +50,13 @@ pub fn rules(rights: &[Rights]) -> Vec<Rule> {
     for (permission, because) in &needs {
         // What is allowed already by a wider one is why that one is needed, too.
         let permission = wider(permission).into_iter().find(|it| needs.contains_key(it)).unwrap_or(permission.clone());
-        let place = (permission.namespace, permission.group, permission.resource);
+        let place = (permission.account, permission.namespace, permission.group, permission.resource);
         let (verbs, whys) = places.entry(place).or_default().entry(permission.name).or_default();
         verbs.insert(permission.verb);
         join(whys, because);
     }
     let mut rules: Vec<Rule> = Vec::new();
-    for ((namespace, group, resource), names) in places {
+    for ((account, namespace, group, resource), names) in places {
         let begin = rules.len();
         for (name, (verbs, because)) in names {
             // Objects of which the same is needed share a rule.
@@ -66,8 +68,17 @@ pub fn rules(rights: &[Rights]) -> Vec<Rule> {
                     join(&mut rule.because, &because);
                 }
                 None => {
-                    let (namespace, group, resource) = (namespace.clone(), group.clone(), resource.clone());
-                    rules.push(Rule { namespace, group, resource, names: name.into_iter().collect(), verbs, because });
+                    let (account, namespace) = (account.clone(), namespace.clone());
+                    let (group, resource) = (group.clone(), resource.clone());
+                    rules.push(Rule {
+                        account,
+                        namespace,
+                        group,
+                        resource,
+                        names: name.into_iter().collect(),
+                        verbs,
+                        because,
+                    });
                 }
             }
         }
@@ -91,9 +102,10 @@ fn join(whys: &mut Because, more: &Because) {
 impl Rule {
     /// Which role it belongs into, for people.
     pub fn role(&self) -> String {
+        let bound = self.account.as_ref().map(|account| format!(", bound to {account}")).unwrap_or_default();
         match &self.namespace {
-            None => "a ClusterRole".to_owned(),
-            Some(namespace) => format!("a Role in namespace {namespace}"),
+            None => format!("a ClusterRole{bound}"),
+            Some(namespace) => format!("a Role in namespace {namespace}{bound}"),
         }
     }
 }

@@ -275,9 +275,40 @@ fn what_stands_in_a_manifest_stays_in_its_value_or_comment() {
 }
 
 #[test]
-fn an_account_is_a_namespace_and_a_name() {
-    assert_eq!("a/b".parse::<Account>().map(|it| it.to_string()), Ok("a/b".to_owned()));
-    for wrong in ["a", "a/", "/b", "a/b/c", "A/b", "a/b c"] {
-        assert!(wrong.parse::<Account>().unwrap_err().contains("NAMESPACE/NAME"), "{wrong}");
-    }
+fn what_a_handler_does_as_an_account_is_the_accounts_to_be_allowed_and_weir_may_act_as_it() {
+    let grants = "grants: { write: [{ apiVersion: v1, kind: ConfigMap, actions: [annotate, emit] }], read: [{ apiVersion: v1, kind: Pod }] }";
+    let spec =
+        format!("{{ serviceAccount: team/worker, {WATCH}, reads: [{{ apiVersion: v1, kind: Pod }}], {grants} }}");
+    let all = rules(&[rights("h", &spec)]);
+    let of = |account: Option<&str>| -> Vec<String> {
+        all.iter()
+            .filter(|rule| rule.account.as_ref().map(ToString::to_string).as_deref() == account)
+            .map(one)
+            .collect()
+    };
+    assert_eq!(
+        of(None),
+        [
+            "||configmaps||get,list,watch",
+            "|events.k8s.io|events||create,patch",
+            "team||serviceaccounts|worker|impersonate"
+        ]
+    );
+    let its = ["||configmaps||patch", "||pods||list,watch", "|events.k8s.io|events||create,patch"];
+    assert_eq!(of(Some("team/worker")), its);
+
+    // Its roles are its own, and bound to it whoever weir is.
+    let roles = Roles { name: "weir".into(), account: None, rules: all, handlers: vec!["h".into()] };
+    let list: serde_json::Value = serde_json::from_str(&roles.print(Format::Json)).unwrap();
+    let names = |kind: &str| -> Vec<&str> {
+        let items = list["items"].as_array().unwrap().iter().filter(|it| it["kind"] == kind);
+        items.map(|it| it["metadata"]["name"].as_str().unwrap()).collect()
+    };
+    assert_eq!(names("ClusterRole"), ["weir", "weir-team-worker"]);
+    assert_eq!(names("RoleBinding"), ["weir"]);
+    let bound =
+        list["items"].as_array().unwrap().iter().find(|it| it["roleRef"]["name"] == "weir-team-worker").unwrap();
+    assert_eq!(bound["subjects"][0]["name"], "worker");
+    // An account that does nothing need not be acted as.
+    assert!(of_group("", &[rights("h", &format!("{{ serviceAccount: team/worker, {WATCH} }}"))]).len() == 1);
 }

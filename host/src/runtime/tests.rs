@@ -36,6 +36,7 @@ fn manifest() -> Manifest {
         limits: Limits::default(),
         instance: Instance::Warm,
         field_manager: "weir/x".into(),
+        service_account: None,
         dry_run: false,
         sha256: None,
     }

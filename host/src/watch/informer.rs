@@ -162,6 +162,7 @@ impl Informer {
             label_selector: &self.identity.label_selector,
             field_selector: &self.identity.field_selector,
             metadata_only: self.identity.metadata_only,
+            as_user: self.identity.as_user.as_deref(),
         }
     }
 

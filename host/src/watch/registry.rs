@@ -51,6 +51,8 @@ pub struct WatchSpec {
     pub field_selector: String,
     /// How much of each object.
     pub mode: Mode,
+    /// As which user the API is asked, by impersonation. None: as weir itself.
+    pub as_user: Option<String>,
 }
 
 /// What a subscription knows of its objects from before: what it was told by another informer, or in another process.
@@ -113,6 +115,8 @@ pub struct WatchStatus {
     pub field_selector: String,
     /// Only metadata is kept.
     pub metadata_only: bool,
+    /// As whom the API is asked; none: as weir itself.
+    pub as_user: Option<String>,
     /// `synced`, `listing`, `resolving`, `waiting for kind`, `retrying`, or `forbidden: needs …`.
     pub state: String,
     /// Whether a first list was complete.
@@ -150,6 +154,7 @@ pub(super) struct Identity {
     pub(super) label_selector: String,
     pub(super) field_selector: String,
     pub(super) metadata_only: bool,
+    pub(super) as_user: Option<String>,
 }
 
 /// What all informers share.
@@ -238,6 +243,7 @@ impl Informers {
             label_selector: spec.label_selector.clone(),
             field_selector: spec.field_selector.clone(),
             metadata_only: spec.mode == Mode::Metadata,
+            as_user: spec.as_user.clone(),
         };
         let mut informers = hold(&self.world.informers);
         let informer = informers.entry(identity).or_insert_with_key(|identity| {
@@ -286,7 +292,7 @@ impl fmt::Display for Identity {
                 write!(f, " where {selector}")?;
             }
         }
-        Ok(())
+        self.as_user.iter().try_for_each(|user| write!(f, " as {user}"))
     }
 }
 
@@ -306,6 +312,7 @@ fn status(informer: &Informer) -> WatchStatus {
         label_selector: identity.label_selector,
         field_selector: identity.field_selector,
         metadata_only: identity.metadata_only,
+        as_user: identity.as_user,
         state: match &progress.missing_rule {
             Some(rule) => format!("forbidden: needs {rule}"),
             None => progress.doing.to_owned(),

@@ -8,7 +8,7 @@ use super::{
     informer::{Informer, Joined, Letter, hold},
     object::{Object, ObjectKey},
     version,
-    wire::{ANSWER_PATIENCE, accept, no_answer, path},
+    wire::{ANSWER_PATIENCE, accept, acting, no_answer, path},
 };
 use crate::kinds::Resource;
 use http::header;
@@ -279,7 +279,8 @@ impl Part {
     }
 
     async fn ask(&self, path: String, accept: &str) -> Result<String, kube::Error> {
-        let request = http::Request::get(path).header(header::ACCEPT, accept).body(Vec::new());
+        let request = acting(http::Request::get(path), self.informer.identity.as_user.as_deref());
+        let request = request.header(header::ACCEPT, accept).body(Vec::new());
         let answer = self.informer.world.client.request_text(request.map_err(kube::Error::HttpError)?);
         let silent = |_| kube::Error::Service(no_answer().into());
         tokio::time::timeout(ANSWER_PATIENCE, answer).await.map_err(silent)?

@@ -33,6 +33,7 @@ pub(super) struct Target<'a> {
     pub(super) label_selector: &'a str,
     pub(super) field_selector: &'a str,
     pub(super) metadata_only: bool,
+    pub(super) as_user: Option<&'a str>,
 }
 
 /// The API did not do what it was asked.
@@ -148,10 +149,18 @@ impl Target<'_> {
     }
 
     fn request(&self, query: &[(&str, String)], list: &str) -> Result<Request<Body>, Refusal> {
-        Request::get(path(&self.resource.collection_path(self.namespace), query))
+        acting(Request::get(path(&self.resource.collection_path(self.namespace), query)), self.as_user)
             .header(header::ACCEPT, accept(self.metadata_only, list))
             .body(Body::empty())
             .map_err(|error| Refusal::other(format!("building the request: {error}")))
+    }
+}
+
+/// A request that is made as this user. See "User impersonation" in Kubernetes' reference.
+pub(super) fn acting(request: http::request::Builder, as_user: Option<&str>) -> http::request::Builder {
+    match as_user {
+        Some(user) => request.header("impersonate-user", user),
+        None => request,
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn all_pods() -> WatchSpec {
         label_selector: String::new(),
         field_selector: String::new(),
         mode: Mode::Whole,
+        as_user: None,
     }
 }
 

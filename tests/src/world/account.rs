@@ -87,7 +87,8 @@ impl World {
                     "verb": verb, "group": rule.group, "resource": resource, "subresource": subresource,
                     "namespace": rule.namespace.as_deref().unwrap_or_default(), "name": name,
                 });
-                if !self.review(attributes).await.unwrap() {
+                // Whom it may not act as, it may not ask for either.
+                if !self.review(attributes, rule.account.as_ref()).await.unwrap_or(false) {
                     return false;
                 }
             }
@@ -97,17 +98,21 @@ impl World {
 
     /// Whether the account may ask what it may do.
     pub async fn may_ask(&self) -> bool {
-        self.review(json!({ "verb": "get", "resource": "pods" })).await.is_ok()
+        self.review(json!({ "verb": "get", "resource": "pods" }), None).await.is_ok()
     }
 
-    async fn review(&self, attributes: Value) -> Result<bool, kube::Error> {
+    async fn review(&self, attributes: Value, acting: Option<&Account>) -> Result<bool, kube::Error> {
         let Api::Genuine { server, proxy } = &self.api else { return Ok(true) };
         let client = server.client_as(proxy, TOKEN).await;
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": { "resourceAttributes": attributes },
         });
-        let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+        let mut request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        if let Some(account) = acting {
+            request = request.header("impersonate-user", account.user());
+        }
+        let request = request
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(review.to_string().into_bytes())
             .unwrap();
@@ -116,9 +121,11 @@ impl World {
     }
 
     async fn forget_roles(&self, collection: &str) {
-        let path = format!("{collection}/weir");
-        if self.get(&path).await.is_some() {
-            self.delete(&path).await;
+        for role in self.list(collection).await {
+            let name = role["metadata"]["name"].as_str().unwrap();
+            if name.starts_with("weir") {
+                self.delete(&format!("{collection}/{name}")).await;
+            }
         }
     }
 }

@@ -229,11 +229,11 @@ fn the_servers_words_are_kept_and_what_to_do_is_added() {
     let nodes = testing::resource("", "Node", "nodes", false);
     let forbidden = answer(403, "Forbidden", "nodes \"a\" is forbidden", named());
     assert_eq!(
-        explain(&forbidden, &nodes, Some("status"), "patch"),
+        explain(&forbidden, &nodes, Some("status"), "patch", None),
         "the API answered 403 Forbidden: nodes \"a\" is forbidden; weir's role may lack apiGroups: [\"\"], \
          resources: [\"nodes/status\"], verbs: [patch]"
     );
-    let owned = explain(&conflict_with(&["kubectl", "argo", "kubectl"]), &nodes, None, "patch");
+    let owned = explain(&conflict_with(&["kubectl", "argo", "kubectl"]), &nodes, None, "patch", None);
     assert!(owned.ends_with("; the fields are owned by argo, kubectl"), "{owned}");
-    assert_eq!(explain(&answer(418, "", "", Value::Null), &nodes, None, ""), "the API answered 418 I'm a teapot");
+    assert_eq!(explain(&answer(418, "", "", Value::Null), &nodes, None, "", None), "the API answered 418 I'm a teapot");
 }

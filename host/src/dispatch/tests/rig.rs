@@ -172,6 +172,7 @@ pub(super) fn manifest(watches: Vec<Watch>) -> Manifest {
         limits: Limits::default(),
         instance: Instance::Warm,
         field_manager: "weir/h".into(),
+        service_account: None,
         dry_run: false,
         sha256: None,
     }
@@ -249,6 +250,7 @@ impl Rig {
                 label_selector: watch.label_selector.clone(),
                 field_selector: watch.field_selector.clone(),
                 mode: if watch.fields.as_ref().is_some_and(Vec::is_empty) { Mode::Metadata } else { Mode::Whole },
+                as_user: None,
             };
             let listener = self.lane.listener(self.number, &watch.name);
             (watch.name.clone(), self.informers.resume(&spec, &self.lane.known(watch), listener))

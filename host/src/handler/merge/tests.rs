@@ -269,6 +269,7 @@ fn a_component_may_not_say_what_is_the_operators() {
         "limits: {}",
         "instance: warm",
         "fieldManager: x",
+        "serviceAccount: a/b",
         "dryRun: true",
         "sha256: abc",
     ] {
@@ -281,6 +282,19 @@ fn a_component_may_not_say_what_is_the_operators() {
             )
         );
     }
+}
+
+#[test]
+fn an_account_is_a_namespace_and_a_name() {
+    let file = |account: &str| {
+        let watches = "watches: [{ name: a, apiVersion: v1, kind: Pod }]";
+        format!("apiVersion: weir.dev/v1alpha1\nkind: Handler\nspec:\n  serviceAccount: {account}\n  {watches}\n")
+    };
+    let account =
+        |text: &str| merge("watches: []", Some((Path::new("n.yaml"), text)), "n", 1).map(|it| it.service_account);
+    assert_eq!(account(&file("team/worker")).unwrap().unwrap().user(), "system:serviceaccount:team:worker");
+    let refused = account(&file("worker")).unwrap_err().to_string();
+    assert_eq!(refused, "n.yaml:4: `worker` is no service account; write NAMESPACE/NAME, such as weir/weir");
 }
 
 #[test]

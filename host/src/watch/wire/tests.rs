@@ -17,7 +17,14 @@ fn client(code: u16, retry_after: Option<&'static str>, pieces: Vec<Vec<u8>>) ->
 }
 
 fn target(resource: &Resource) -> Target<'_> {
-    Target { resource, namespace: Some("n"), label_selector: "app in (a,b)", field_selector: "", metadata_only: false }
+    Target {
+        resource,
+        namespace: Some("n"),
+        label_selector: "app in (a,b)",
+        field_selector: "",
+        metadata_only: false,
+        as_user: None,
+    }
 }
 
 fn any() -> Request<Body> {

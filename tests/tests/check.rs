@@ -1,7 +1,5 @@
 //! `weir check` on a real component: what it takes is measured, and told to programs too.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test, where it stands")]
-
 use serde_json::{Value, json};
 use std::process::Command;
 use weir_tests::{program::program, world::guests};

@@ -20,7 +20,7 @@ use crate::ops::{
     cluster::ClusterChoice,
     logs::{self, LogFormat},
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{
     error::Error,
     ffi::OsString,
@@ -150,6 +150,14 @@ impl LogArgs {
             UsageError(format!("--log {}: {error}; give a level such as `debug`, or `weir=debug,warn`", self.log))
         })
     }
+}
+
+/// How to print an answer: for people, or for programs.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+    Yaml,
 }
 
 /// The command line is wrong in a way that clap cannot see.

@@ -2,12 +2,12 @@
 //!
 //! Exit codes: 0 it answered and weir would carry it out; 1 it failed, or a grant is missing; 2 the command line is wrong.
 
-use super::UsageError;
+use super::{Output, UsageError};
 use crate::{
     app::{Call, Called},
     contract::{Action, Change, Level, LogLine},
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::{
     error::Error,
@@ -53,13 +53,6 @@ pub(super) struct CallArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-    Yaml,
 }
 
 pub(super) fn run(arguments: CallArgs) -> Result<(), Box<dyn Error>> {

@@ -2,11 +2,12 @@
 //!
 //! It is started once, for `describe`; what that instance held is what `memory` says.
 
+use super::Output;
 use crate::{
     handler::{self, manifest::Manifest},
     runtime::{Component, Engine, EngineSettings, Footprint},
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::{
     error::Error,
@@ -21,13 +22,6 @@ pub(super) struct CheckArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-    Yaml,
 }
 
 /// What is known of a component that was checked.

@@ -1,7 +1,7 @@
 //! `weir status`: what a running weir tells at its admin port.
 
-use super::{DEFAULT_LISTEN, UsageError, ask::At};
-use clap::{Args, ValueEnum};
+use super::{DEFAULT_LISTEN, Output, UsageError, ask::At};
+use clap::Args;
 use serde_json::Value;
 use std::{error::Error, net::SocketAddr};
 
@@ -13,13 +13,6 @@ pub(super) struct StatusArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-    Yaml,
 }
 
 pub(super) fn run(arguments: StatusArgs) -> Result<(), Box<dyn Error>> {

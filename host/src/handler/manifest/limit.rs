@@ -269,7 +269,7 @@ pub const BOUNDS: &[Bound] = &[
     host(
         Limit::CompileTime,
         "compileTime",
-        seconds(120),
+        seconds(300),
         "compiling one component; it is refused, and the same bytes are not compiled again until weir restarts",
     ),
     host(Limit::DescribeTime, "describeTime", seconds(2), "one `describe`; the component is refused"),

@@ -69,7 +69,8 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("weir_devapi", &["cli", "app"], "the embedded API is one cluster among others"),
 ];
 
-const SPAWNERS: &[&str] = &["app", "dispatch", "watch", "handler::directory", "cli"];
+/// The admin port ends its connections itself, and a lookup of a name cannot be ended, only waited for.
+const SPAWNERS: &[&str] = &["app", "dispatch", "watch", "handler::directory", "cli", "ops::admin", "action::http"];
 
 /// Lines a file may have: what one sitting can hold.
 const MOST_LINES: usize = 450;

@@ -4,13 +4,16 @@
 //! ends by itself unless asked to stay; what it started has ended when it ends. It works in `target/demo`, on an edited *copy* of
 //! the handler.
 
+mod chat;
 mod cluster;
+mod systems;
 
 use crate::{
     guests, place,
     stage::{self, Done, Failed, Stages},
     test::cargo,
 };
+use chat::Chat;
 use cluster::Cluster;
 use std::{
     fs,
@@ -19,12 +22,20 @@ use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
+use systems::{SYSTEMS, Scene, System};
 
 /// What is edited in the handler's source, and what it becomes: the first words of the Event that tells of a change.
 const EDIT: (&str, &str) = ("\"{count} images, ", "\"(edited) {count} images, ");
 
+/// The edited package's name. Not that of the original: for WebAssembly cargo names its output after the package alone, and would take the one for the
+/// other when it next finds the original unchanged.
+const EDITED: &str = "node-images-edited";
+
 /// How long anything may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long all handlers may take to be compiled to machine code, by a debug build on a busy machine.
+const COMPILING: Duration = Duration::from_secs(300);
 
 /// How the demo ends.
 #[derive(Debug, Default, clap::Args)]
@@ -49,13 +60,21 @@ impl Drop for Weir {
 pub(crate) fn demo(options: &Options) -> Done {
     let mut stages = Stages::default();
     let root = place::root();
-    stages.run("build the handler", || build_handler(&root))?;
+    let systems = stages.run("build the handlers", || build_handlers(&root))?;
     stages.run("build weir", build_weir)?;
-    stages.run("show", || show(&root, options))
+    let place = Place::prepare(&root, &systems)?;
+    stages.run("compile the handlers to machine code", || compile(&place, 1 + systems.len()))?;
+    stages.run("show", || show(&place, &systems, options))
 }
 
-fn build_handler(root: &Path) -> Done {
-    guests::build(root, &["node-images".into()]).map(drop).map_err(|error| Failed(crate::chain(&error)))
+/// Builds `node-images`, and of the other systems those whose language's tools are here; which.
+fn build_handlers(root: &Path) -> Done<Vec<&'static System>> {
+    let names: Vec<String> =
+        ["node-images"].into_iter().chain(SYSTEMS.iter().map(|system| system.name)).map(str::to_owned).collect();
+    let built = guests::build(root, &names).map_err(|error| Failed(crate::chain(&error)))?;
+    let is_built =
+        |system: &&System| built.iter().any(|component| component.path.file_stem() == Some(system.name.as_ref()));
+    Ok(SYSTEMS.iter().filter(is_built).collect())
 }
 
 /// With the test next to it cargo takes the dependencies as the tests have them, so that nothing is compiled twice.
@@ -65,52 +84,91 @@ fn build_weir() -> Done {
     stage::run_quietly(&mut build, "building weir (a quarter of an hour the first time)", "see above")
 }
 
-fn show(root: &Path, options: &Options) -> Done {
-    let work = place::target().join("demo");
-    let plugins = work.join("plugins");
-    let fails = |what: &str, error: std::io::Error| Failed(format!("{what}: {error}"));
-    let _ = fs::remove_dir_all(&work);
-    fs::create_dir_all(&plugins).map_err(|error| fails("creating target/demo/plugins", error))?;
-    let built = guests::components_directory(root).join("node-images.wasm");
-    fs::copy(&built, plugins.join("node-images.wasm")).map_err(|error| fails("copying the handler", error))?;
-    let manifest = root.join("plugins/node-images/node-images.yaml");
-    fs::copy(manifest, plugins.join("node-images.yaml")).map_err(|error| fails("copying its manifest", error))?;
+/// Where the demo keeps what it shows.
+struct Place {
+    root: PathBuf,
+    work: PathBuf,
+    plugins: PathBuf,
+    kubeconfig: PathBuf,
+    log: PathBuf,
+    chat: Chat,
+}
 
-    let (port, admin) = (free_port()?, free_port()?);
-    let kubeconfig = work.join("kubeconfig");
-    let log = work.join("weir.log");
-    let log_file = fs::File::create(&log).map_err(|error| fails("creating the log", error))?;
-    let mut command = Command::new(place::target().join("debug").join("weir"));
-    command.arg("dev").arg("--plugins").arg(&plugins).arg("--kubeconfig-out").arg(&kubeconfig);
-    command.args(["--port", &port.to_string(), "--listen", &format!("127.0.0.1:{admin}")]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file);
-    let child = command.spawn().map_err(|error| fails("starting weir dev", error))?;
-    let mut weir = Weir(child);
-    let url = format!("http://127.0.0.1:{port}");
-    say(&format!("weir dev runs: API {url}, status http://127.0.0.1:{admin}/, log {}", shown(root, &log)));
-
-    let seen = act(root, &work, &plugins, Cluster::new(&url), &format!("http://127.0.0.1:{admin}"));
-    if let Err(Failed(problem)) = seen {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        let last: Vec<&str> = said.lines().rev().take(20).collect();
-        return Err(Failed(format!(
-            "{problem}; weir's last words:\n{}",
-            last.into_iter().rev().collect::<Vec<_>>().join("\n")
-        )));
+impl Place {
+    /// Empty but for the handlers, each with what its operator says.
+    fn prepare(root: &Path, systems: &[&System]) -> Done<Place> {
+        let work = place::target().join("demo");
+        let plugins = work.join("plugins");
+        let fails = |what: &str, error: std::io::Error| Failed(format!("{what}: {error}"));
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&plugins).map_err(|error| fails("creating target/demo/plugins", error))?;
+        let chat = Chat::open()?;
+        for name in ["node-images"].into_iter().chain(systems.iter().map(|system| system.name)) {
+            let (component, manifest) = (format!("{name}.wasm"), format!("{name}.yaml"));
+            fs::copy(guests::components_directory(root).join(&component), plugins.join(&component))
+                .map_err(|error| fails("copying a handler", error))?;
+            let written = fs::read_to_string(root.join("plugins").join(name).join(&manifest));
+            let added = systems.iter().find(|it| it.name == name).map(|it| (it.operator)(&chat)).unwrap_or_default();
+            written
+                .and_then(|written| fs::write(plugins.join(&manifest), written + &added))
+                .map_err(|error| fails("copying a manifest", error))?;
+        }
+        Ok(Place {
+            root: root.to_owned(),
+            kubeconfig: work.join("kubeconfig"),
+            log: work.join("weir.log"),
+            work,
+            plugins,
+            chat,
+        })
     }
+
+    /// Starts weir on free ports; it, its API's URL and its own.
+    fn weir(&self) -> Done<(Weir, String, String)> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let log = fs::File::create(&self.log).map_err(|error| Failed(format!("creating the log: {error}")))?;
+        let mut command = Command::new(place::target().join("debug").join("weir"));
+        command.arg("dev").arg("--plugins").arg(&self.plugins).arg("--kubeconfig-out").arg(&self.kubeconfig);
+        command.arg("--cache-dir").arg(place::cache("")?.join("compiled"));
+        command.args(["--port", &port.to_string(), "--listen", &format!("127.0.0.1:{admin}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().map_err(|error| Failed(format!("starting weir dev: {error}")))?;
+        Ok((Weir(child), format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{admin}")))
+    }
+
+    /// A problem with what weir said last.
+    fn explained(&self, Failed(problem): Failed) -> Failed {
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        let last: Vec<&str> = said.lines().rev().take(20).collect();
+        Failed(format!("{problem}; weir's last words:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+    }
+}
+
+/// Starts weir once, so that the code it compiles is there when it counts: a language that brings its interpreter takes a debug build
+/// of weir the better part of a minute, the first time.
+fn compile(place: &Place, handlers: usize) -> Done {
+    let (_weir, url, admin) = place.weir()?;
+    Cluster::new(&url).until_up(&admin, handlers, COMPILING).map_err(|failed| place.explained(failed))
+}
+
+fn show(place: &Place, systems: &[&System], options: &Options) -> Done {
+    let (mut weir, url, admin) = place.weir()?;
+    say(&format!("weir dev runs: API {url}, status {admin}/, log {}", shown(&place.root, &place.log)));
+    act(place, systems, Cluster::new(&url), &admin).map_err(|failed| place.explained(failed))?;
     say("everything that was claimed was seen");
     if options.stay {
         say("it goes on until Ctrl-C; look around in another terminal:");
-        say(&format!("  kubectl --kubeconfig {} get nodes,events", shown(root, &kubeconfig)));
-        say(&format!("  target/debug/weir status --address 127.0.0.1:{admin}"));
-        weir.0.wait().map_err(|error| fails("waiting for weir", error))?;
+        say(&format!("  kubectl --kubeconfig {} get nodes,events", shown(&place.root, &place.kubeconfig)));
+        say(&format!("  target/debug/weir status --address {}", admin.trim_start_matches("http://")));
+        weir.0.wait().map_err(|error| Failed(format!("waiting for weir: {error}")))?;
     }
     Ok(())
 }
 
 /// The show itself.
-fn act(root: &Path, work: &Path, plugins: &Path, mut cluster: Cluster, admin: &str) -> Done {
-    cluster.until_up(admin, PATIENCE)?;
+fn act(place: &Place, systems: &[&System], mut cluster: Cluster, admin: &str) -> Done {
+    let (root, work, plugins) = (&place.root, &place.work, &place.plugins);
+    cluster.until_up(admin, 1 + systems.len(), PATIENCE)?;
     say("\n1. nodes appear; the handler annotates each with its images, and records an Event");
     cluster.populate()?;
     for node in cluster.nodes() {
@@ -133,8 +191,8 @@ fn act(root: &Path, work: &Path, plugins: &Path, mut cluster: Cluster, admin: &s
     say("\n3. the handler's source is edited, built and renamed into place, while images go on changing");
     let source = edited_copy(root, work)?;
     let changing = cluster.keep_changing();
-    let place = work.join("built");
-    let built = guests::build_at(root, &source, &place).map_err(|error| Failed(crate::chain(&error)))?;
+    let fresh_place = work.join("built");
+    let built = guests::build_at(root, &source, &fresh_place).map_err(|error| Failed(crate::chain(&error)))?;
     let fresh = plugins.join(".node-images.new");
     let failed = |error: std::io::Error| Failed(format!("putting the new build into place: {error}"));
     fs::copy(&built.path, &fresh).map_err(failed)?;
@@ -153,12 +211,18 @@ fn act(root: &Path, work: &Path, plugins: &Path, mut cluster: Cluster, admin: &s
         return Err(Failed(format!("the handler failed {failures} times over {changes} changes")));
     }
     say(&format!("   {changes} changes while the handler was replaced, no call failed"));
+
+    let scene = Scene { cluster: &cluster, chat: &place.chat, admin };
+    for (number, system) in (5..).zip(systems) {
+        say(&format!("\n{number}. {}, in {}", system.name, system.language));
+        (system.show)(&scene)?;
+    }
     Ok(())
 }
 
 /// A copy of the handler's package with the edit made, which depends on the SDK where it is.
 fn edited_copy(root: &Path, work: &Path) -> Done<PathBuf> {
-    let (from, to) = (root.join("plugins/node-images"), work.join("node-images"));
+    let (from, to) = (root.join("plugins/node-images"), work.join(EDITED));
     let failed = |error: std::io::Error| Failed(format!("copying the handler's source: {error}"));
     fs::create_dir_all(to.join("src")).map_err(failed)?;
     for entry in fs::read_dir(from.join("src")).map_err(failed)? {
@@ -169,10 +233,12 @@ fn edited_copy(root: &Path, work: &Path) -> Done<PathBuf> {
             fs::write(to.join("src").join(name), text.replace(EDIT.0, EDIT.1)).map_err(failed)?;
         }
     }
-    fs::copy(from.join("Cargo.lock"), to.join("Cargo.lock")).map_err(failed)?;
-    let cargo = fs::read_to_string(from.join("Cargo.toml")).map_err(failed)?;
     let sdk = root.join("sdk").join("rust");
-    fs::write(to.join("Cargo.toml"), cargo.replace("../../sdk/rust", &sdk.to_string_lossy())).map_err(failed)?;
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        let text = fs::read_to_string(from.join(file)).map_err(failed)?;
+        let text = text.replace("name = \"node-images\"", &format!("name = \"{EDITED}\""));
+        fs::write(to.join(file), text.replace("../../sdk/rust", &sdk.to_string_lossy())).map_err(failed)?;
+    }
     Ok(to)
 }
 

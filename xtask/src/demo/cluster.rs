@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_types, reason = "a tool for people measures real time; there is no clock to pause")]
 
+use super::systems::lane;
 use crate::stage::{Done, Failed};
 use serde_json::{Value, json};
 use std::{
@@ -44,14 +45,24 @@ impl Cluster {
         NODES.map(str::to_owned).to_vec()
     }
 
-    /// Until the API answers and weir is ready with its handler.
-    pub(super) fn until_up(&self, admin: &str, patience: Duration) -> Done {
-        until(patience, "weir is ready and its handler runs", || {
-            let status: Option<Value> = self.read(&format!("{admin}/status")).ok();
-            let running = status.is_some_and(|status| status["files"][0]["state"] == "running");
-            (running && self.read(&format!("{}/readyz", self.url)).is_ok()).then_some(())
+    /// Until the API answers and weir is ready with all its handlers.
+    pub(super) fn until_up(&self, admin: &str, handlers: usize, patience: Duration) -> Done {
+        until(patience, "weir is ready and its handlers run", || {
+            let status = self.read(&format!("{admin}/status")).ok()?;
+            let running = status["files"].as_array()?.iter().filter(|file| file["state"] == "running").count();
+            (running == handlers && self.read(&format!("{}/readyz", self.url)).is_ok()).then_some(())
         })
         .map(drop)
+    }
+
+    /// Looks at the cluster until something is found; what, and how long it took.
+    pub(super) fn until<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        look: impl Fn(&Cluster) -> Option<T>,
+    ) -> Done<(T, Duration)> {
+        until(patience, what, || look(self))
     }
 
     pub(super) fn populate(&self) -> Done {
@@ -149,16 +160,16 @@ impl Cluster {
         })
     }
 
-    /// How many calls failed, as weir's status says.
+    /// How many of node-images' calls failed, as weir's status says.
     pub(super) fn failures(&self, admin: &str) -> Done<u64> {
         let status = self.read(&format!("{admin}/status"))?;
-        status["handlers"][0]["failures"]
-            .as_u64()
+        lane(&status, "node-images")
+            .and_then(|lane| lane["failures"].as_u64())
             .ok_or_else(|| Failed(format!("the status names no failures: {status}")))
     }
 
     fn events(&self) -> Done<Vec<Value>> {
-        let list = self.read(&format!("{}/apis/events.k8s.io/v1/namespaces/default/events", self.url))?;
+        let list = self.get("/apis/events.k8s.io/v1/namespaces/default/events")?;
         let mut events = list["items"].as_array().cloned().unwrap_or_default();
         events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
         Ok(events)
@@ -174,17 +185,22 @@ impl Cluster {
     }
 
     fn node(&self, name: &str) -> Done<Value> {
-        self.read(&format!("{}/api/v1/nodes/{name}", self.url))
+        self.get(&format!("/api/v1/nodes/{name}"))
     }
 
-    fn read(&self, url: &str) -> Done<Value> {
+    /// What is at a path of the API.
+    pub(super) fn get(&self, path: &str) -> Done<Value> {
+        self.read(&format!("{}{path}", self.url))
+    }
+
+    pub(super) fn read(&self, url: &str) -> Done<Value> {
         let failed = |error: ureq::Error| Failed(format!("GET {url}: {error}"));
         let text = self.agent.get(url).call().map_err(failed)?.body_mut().read_to_string().map_err(failed)?;
         // A probe's answer is no JSON, and nothing is read from it.
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    fn write(&self, method: &str, path: &str, body: &Value) -> Done {
+    pub(super) fn write(&self, method: &str, path: &str, body: &Value) -> Done {
         let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let failed = |error: String| Failed(format!("{method} {path}: {error}"));
         let request = ureq::http::Request::builder()

@@ -110,10 +110,10 @@ pub fn of(manifest: &Manifest, namespaces: &[String], resource: impl Fn(&str, &s
         finding.watch(watch);
     }
     for read in manifest.readable() {
+        finding.definition(&read.api_version, &read.kind);
         if let Some(resource) = finding.resource(&read.api_version, &read.kind) {
             let scope = Scope::new(&read.namespaces, &[]);
             finding.act(&resource, None, &[Verb::List, Verb::Watch], &scope, "read");
-            finding.definition(&resource);
         }
     }
     for grant in &manifest.grants.write {
@@ -133,10 +133,10 @@ struct Finding<'a, F> {
 
 impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
     fn watch(&mut self, watch: &Watch) {
+        self.definition(&watch.api_version, &watch.kind);
         let Some(resource) = self.resource(&watch.api_version, &watch.kind) else { return };
         let scope = self.watched(watch, &resource);
         self.need(&resource, None, &[Verb::Get, Verb::List, Verb::Watch], &scope, "watch");
-        self.definition(&resource);
         // What weir gives up, and who fights over a field, it says on the object itself.
         let (events, scope) = events(&resource, &scope);
         let purpose = format!("weir's Events about {}", resource.kind);
@@ -199,9 +199,11 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
         Scope { names: name.map(|name| BTreeSet::from([name])), ..Scope::new(namespaces, &[]) }
     }
 
-    /// Whether a kind that is missing, or gone, comes from a definition is asked of the definitions. The group of a definition has a dot.
-    fn definition(&mut self, resource: &Resource) {
-        if resource.group.contains('.') {
+    /// Whether a kind that is missing, or gone, comes from a definition is asked of the definitions; also, and above all, where nobody knows the kind
+    /// yet. The group of a definition has a dot.
+    fn definition(&mut self, api_version: &str, kind: &str) {
+        let (group, _) = api_version.split_once('/').unwrap_or(("", api_version));
+        if group.contains('.') {
             let definitions = Resource {
                 group: "apiextensions.k8s.io".to_owned(),
                 version: "v1".to_owned(),
@@ -210,7 +212,7 @@ impl<F: Fn(&str, &str) -> Option<Resource>> Finding<'_, F> {
                 namespaced: false,
             };
             let verbs = [Verb::Get, Verb::List, Verb::Watch];
-            let purpose = format!("whether {} comes or goes", resource.kind);
+            let purpose = format!("whether {kind} comes or goes");
             self.need(&definitions, None, &verbs, &Scope::new(&[], &[]), &purpose);
         }
     }

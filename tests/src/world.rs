@@ -16,7 +16,8 @@ mod pods;
 mod recording;
 mod state;
 
-pub use account::ACCOUNT;
+use account::Holder;
+pub use account::{ACCOUNT, flags_definition};
 pub use compiled::{compile, compiled};
 pub use flags::{FLAGS_DEFINITION, flag, flags};
 pub use nodes::{node_images, node_path};
@@ -72,8 +73,8 @@ pub struct World {
     /// Where weir keeps its state, if it does.
     state: Option<TempDir>,
     weir: Option<App>,
-    /// Where weir is no admin: its token, and where the API looks it up.
-    account: Option<(String, TempDir)>,
+    /// Where weir is no admin.
+    account: Option<Holder>,
 }
 
 enum Api {
@@ -174,10 +175,11 @@ impl World {
 
     /// Starts weir and does not wait.
     pub async fn begin(&mut self, namespaces: &[&str]) {
+        self.allow_least().await;
         let client = match &self.api {
             Api::Embedded { proxy, .. } => plain_client(&format!("http://{}", proxy.address()), "weir/test"),
             Api::Genuine { server, proxy } => match &self.account {
-                Some((token, _)) => server.client_as(proxy, token).await,
+                Some(holder) => server.client_as(proxy, holder.token()).await,
                 None => server.client_through(proxy).await,
             },
         };
@@ -218,6 +220,7 @@ impl World {
     /// Stops weir in order; the API goes on.
     pub async fn stop(&mut self) {
         self.weir.take().expect("weir runs").stop().await;
+        self.least_was_enough();
     }
 
     /// The running weir.

@@ -162,7 +162,9 @@ fn definitions_are_looked_at_only_for_kinds_that_may_have_one() {
     let definitions = |spec: &str| of_group("apiextensions.k8s.io", &[rights("h", spec)]);
     assert!(definitions(&format!("{{ {WATCH} }}")).is_empty());
     let widgets = "{ watches: [{ name: w, apiVersion: example.org/v1, kind: Widget }] }";
-    assert_eq!(definitions(widgets), ["|apiextensions.k8s.io|customresourcedefinitions||get,list,watch"]);
+    let expected = ["|apiextensions.k8s.io|customresourcedefinitions||get,list,watch"];
+    assert_eq!(definitions(widgets), expected);
+    assert_eq!(definitions(&widgets.replace("Widget", "Unknown")), expected, "that is what its coming is seen by");
 }
 
 #[test]

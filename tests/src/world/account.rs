@@ -4,12 +4,15 @@
 
 use super::{Api, On, World, compiled, guests};
 use crate::{genuine::Genuine, proxy::Proxy};
+use kube::Client;
 use serde_json::{Value, json};
+use std::path::Path;
 use tempfile::TempDir;
 use weir::{
     app::{self, KnownKinds},
     rights::{Account, Format, Roles, Rule, rules},
 };
+use weir_devapi::{DevApi, Options};
 
 /// Who weir is.
 pub const ACCOUNT: &str = "weir/weir";
@@ -17,7 +20,44 @@ const USER: &str = "system:serviceaccount:weir:weir";
 /// What it shows to be that.
 const TOKEN: &str = "the-accounts-own";
 
+/// What makes weir an account, and not an admin.
+pub(super) struct Holder {
+    /// Where the API looks tokens up; gone with the world.
+    _home: TempDir,
+    /// Each start of weir gives the account the rules for the handlers that are then installed.
+    least: bool,
+}
+
+impl Holder {
+    pub(super) fn token(&self) -> &'static str {
+        TOKEN
+    }
+}
+
 impl World {
+    /// A world as that of [`World::start_as_account`], where whenever weir starts the account has the rights that `weir rbac` prints for what is then installed,
+    /// and nothing that weir then asks of the API may be refused.
+    pub async fn start_with_least_rights(name: &str) -> Option<World> {
+        let mut world = World::start_as_account(name).await?;
+        world.account.as_mut().unwrap().least = true;
+        Some(world)
+    }
+
+    pub(super) async fn allow_least(&self) {
+        if self.account.as_ref().is_some_and(|holder| holder.least) {
+            let rules = self.rules(&[flags_definition().await]).await;
+            self.allow(&rules).await;
+        }
+    }
+
+    pub(super) fn least_was_enough(&self) {
+        if self.account.as_ref().is_some_and(|holder| holder.least) {
+            let mut refused = self.requests();
+            refused.retain(|it| it.user_agent.starts_with("weir") && matches!(it.status, 401 | 403));
+            assert!(refused.is_empty(), "the rules lack what weir needs: {refused:#?}");
+        }
+    }
+
     /// A world on Kubernetes' own machinery where weir is [`ACCOUNT`], which may do nothing yet. None, said loudly, where that is not to be had.
     pub async fn start_as_account(name: &str) -> Option<World> {
         if guests().is_none() {
@@ -32,15 +72,17 @@ impl World {
         let client = server.client().await;
         let api = Api::Genuine { server: Box::new(server), proxy };
         let plugins = TempDir::new().unwrap();
-        let account = Some((TOKEN.to_owned(), home));
+        let account = Some(Holder { _home: home, least: false });
         Some(World { client, on: On::Genuine, api, plugins, state: None, weir: None, account })
     }
 
-    /// The rules that the handlers installed need, as `weir rbac` has them, where `definitions` are all custom kinds.
+    /// The rules that the handlers installed need, as `weir rbac` has them, where `definitions` are of custom kinds that the API does not serve yet.
     pub async fn rules(&self, definitions: &[Value]) -> Vec<Rule> {
         let manifests = app::manifests(self.plugins(), compiled()).await.unwrap();
         let mut kinds = KnownKinds::new(definitions).unwrap();
-        assert!(kinds.look_up(&manifests).await.is_empty());
+        let missing = kinds.look_up(&manifests).await;
+        let missing = kinds.ask(&self.client, missing).await.unwrap();
+        assert!(missing.is_empty(), "nobody knows {missing:?}");
         rules(&kinds.rights(&manifests, &[]))
     }
 
@@ -128,4 +170,20 @@ impl World {
             }
         }
     }
+}
+
+/// The definition that flag-watch brings, as JSON.
+pub async fn flags_definition() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/flag-watch/crd.yaml");
+    let api = DevApi::new(Options::default());
+    api.apply_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let list: Value = Client::new(api.service(), "default")
+        .request(http::Request::get(path).body(Vec::new()).unwrap())
+        .await
+        .unwrap();
+    let mut definition = list["items"][0].clone();
+    definition["apiVersion"] = json!("apiextensions.k8s.io/v1");
+    definition["kind"] = json!("CustomResourceDefinition");
+    definition
 }

@@ -31,6 +31,20 @@ macro_rules! scenarios {
     };
 }
 
+/// Declares those scenarios once more, with the rights that `weir rbac` prints for the handlers in them and no others.
+macro_rules! with_least_rights {
+    ($($name:ident),* $(,)?) => {
+        mod least {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(world) = super::World::start_with_least_rights(concat!(stringify!($name), "-least")).await {
+                    super::$name::run(world).await;
+                }
+            }
+        )*}
+    };
+}
+
 async fn on(on: On, name: &str, scenario: impl AsyncFnOnce(World)) {
     if let Some(world) = World::start(name, on).await {
         scenario(world).await;
@@ -98,4 +112,18 @@ scenarios! {
     what_was_undone_by_hand_is_put_right_at_the_next_resync,
     what_was_open_at_a_crash_is_called_again_as_it_then_is,
     without_a_state_directory_a_restart_begins_anew,
+}
+
+// Those about the handlers in `plugins/`.
+with_least_rights! {
+    a_pod_that_keeps_failing_is_tried_six_times_with_growing_waits,
+    a_pod_that_vanished_while_weir_was_down_is_said,
+    flags_are_judged_in_their_status_and_summed_up_in_an_owned_config_map,
+    flags_are_watched_once_their_kind_is_defined_and_again_when_it_is_back,
+    flags_elsewhere_are_not_touched,
+    nodes_are_annotated_before_during_and_after_start,
+    services_are_announced_by_a_handler_in_typescript,
+    services_are_announced_in_a_chat,
+    what_a_pod_causes_is_applied_under_the_objects_own_name,
+    what_was_undone_by_hand_is_put_right_at_the_next_resync,
 }

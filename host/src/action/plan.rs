@@ -22,6 +22,9 @@ const MAX_REPEATED_NODES: usize = 10_000;
 /// The longest `requeue-after-ms`: what the contract says.
 const MAX_REQUEUE_MS: u32 = i32::MAX as u32;
 
+/// What makes an object this one and no other; the first two are of the representation, and a subresource has its own.
+const IDENTITY: [&str; 5] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace", "/metadata/uid"];
+
 /// One reply, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -178,7 +181,33 @@ fn read_patch(patch: Patch, subject: &Subject, name: &'static str) -> Result<Ste
             body
         }
     };
+    let known = if own { Some(subject.uid.as_str()) } else { uid.as_deref() };
+    check_identity(&body, &key, known, subresource.is_some())?;
     Ok(Step { actions: vec![name], key, own, subresource, what: What::Patch { format, body, uid } })
+}
+
+/// Whether the patch leaves the object who it is. The API refuses most of what does not, in words about something else.
+fn check_identity(body: &Value, key: &ObjectRef, uid: Option<&str>, subresource: bool) -> Result<(), String> {
+    let identity = if subresource { &IDENTITY[2..] } else { &IDENTITY[..] };
+    let moved = match body.as_array() {
+        Some(operations) => operations
+            .iter()
+            .filter(|operation| operation["op"] != "test")
+            .flat_map(|operation| {
+                [operation["path"].as_str(), operation["from"].as_str().filter(|_| operation["op"] == "move")]
+            })
+            .flatten()
+            .find(|path| ["", "/metadata"].contains(path) || identity.contains(path)),
+        None => {
+            let is = [Some(&*key.api_version), Some(&*key.kind), Some(&*key.name), key.namespace.as_deref(), uid];
+            let fields = IDENTITY.into_iter().zip(is).filter(|(field, _)| identity.contains(field));
+            let mut other = fields.filter(|(field, is)| body.pointer(field).is_some_and(|says| says.as_str() != *is));
+            other.next().map(|(field, _)| field)
+        }
+    };
+    moved.map_or(Ok(()), |field| {
+        Err(format!("the patch changes {field:?}, which says what object this is; leave it out"))
+    })
 }
 
 fn read_apply(apply: Apply, subject: &Subject, name: &'static str, field_manager: &str) -> Result<Step, String> {

@@ -276,7 +276,11 @@ impl Instance {
         if let Some((limit, has)) = too_many(&text) {
             return (FailureKind::Broken, Some(limit), format!("it has {has}"));
         }
-        let kind = if error.is::<WasmBacktrace>() { FailureKind::Trapped } else { FailureKind::Broken };
+        // A backtrace fills lines with addresses; the functions that it knows by name are in `at`.
+        let (kind, text) = match error.is::<WasmBacktrace>() {
+            true => (FailureKind::Trapped, error.root_cause().to_string()),
+            false => (FailureKind::Broken, text),
+        };
         (kind, None, format!("it broke{during}: {}{}", cut(&text, MESSAGE_BYTES), found(at)))
     }
 

@@ -184,6 +184,46 @@ fn a_target_cannot_lead_to_another_path() {
 }
 
 #[test]
+fn a_patch_cannot_make_the_object_another() {
+    for body in [
+        r#"{"metadata":{"name":"b"}}"#,
+        r#"{"metadata":{"namespace":"x"}}"#,
+        r#"{"metadata":{"uid":"u9"}}"#,
+        r#"{"metadata":{"uid":null}}"#,
+        r#"{"kind":"Pod"}"#,
+        r#"{"apiVersion":"v2"}"#,
+    ] {
+        assert!(wrong(patch(PatchFormat::Merge, body)).contains("which says what object this is"), "{body}");
+    }
+    let same = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","uid":"u1","labels":{}}}"#;
+    assert!(steps(vec![patch(PatchFormat::Strategic, same)]).is_ok());
+    let operations = |op: &str, path: &str| {
+        patch(
+            PatchFormat::JsonPatch,
+            &format!(r#"[{{"op":"{op}","path":"{path}","from":"/metadata/uid","value":"x"}}]"#),
+        )
+    };
+    for (op, path) in
+        [("replace", "/metadata/uid"), ("remove", "/metadata"), ("add", ""), ("replace", "/kind"), ("move", "/data")]
+    {
+        assert!(wrong(operations(op, path)).contains("which says what object this is"), "{op} {path}");
+    }
+    for (op, path) in [("test", "/metadata/uid"), ("copy", "/metadata/labels/uid"), ("add", "/metadata/labels")] {
+        assert!(steps(vec![operations(op, path)]).is_ok(), "{op} {path}");
+    }
+    // A subresource has a kind of its own.
+    let body = r#"{"kind":"Scale","spec":{"replicas":2}}"#.to_owned();
+    let scale = Patch {
+        target: Some(config_map()),
+        uid: None,
+        subresource: Some("scale".into()),
+        format: PatchFormat::Merge,
+        body,
+    };
+    assert!(steps(vec![Action::Patch(scale)]).is_ok());
+}
+
+#[test]
 fn the_text_of_an_event_is_cut_and_its_reason_checked() {
     let long = "ä".repeat(600);
     let plan = steps(vec![note("Seen", long)]).unwrap();

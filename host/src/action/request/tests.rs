@@ -34,7 +34,7 @@ async fn set_status_and_patches_of_the_own_object_are_bound_to_uid_and_version()
     );
     let line = "PATCH /api/v1/nodes/a?fieldManager=weir/h";
     assert_eq!(
-        request(patch(PatchFormat::Merge, json!({ "spec": { "x": 1 }, "metadata": { "uid": "u9" } }))).await,
+        request(patch(PatchFormat::Merge, json!({ "spec": { "x": 1 }, "metadata": { "resourceVersion": "9" } }))).await,
         asked(line, "application/merge-patch+json", json!({ "spec": { "x": 1 }, "metadata": bound }))
     );
     assert_eq!(

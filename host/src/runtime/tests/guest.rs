@@ -36,6 +36,12 @@ pub(super) struct Guest {
     pub(super) wasi: bool,
     /// The version of the contract that it says it was made for.
     pub(super) version: &'static str,
+    /// What `cabi_realloc` does first, given `$size`.
+    pub(super) realloc: String,
+    /// What each post-return does first.
+    pub(super) post_return: String,
+    /// More of its world, more packages of the contract's file, and the imports of the module that go with them.
+    pub(super) world: [&'static str; 3],
 }
 
 /// As much of WASI as guests here use: the names and types are what the linker compares.
@@ -95,6 +101,9 @@ impl Default for Guest {
             pages: 2,
             wasi: false,
             version: "0.1.0",
+            realloc: String::new(),
+            post_return: String::new(),
+            world: [""; 3],
         }
     }
 }
@@ -112,7 +121,7 @@ impl Guest {
 
     /// The core module, as text.
     fn text(&self) -> String {
-        let Guest { handle, describe, more, pages, .. } = self;
+        let Guest { handle, describe, more, pages, realloc, post_return, world: [_, _, imports], .. } = self;
         let wasi = if self.wasi { WASI_IMPORTS } else { "" };
         format!(
             r#"(module
@@ -122,16 +131,18 @@ impl Guest {
   (import "weir:api/host@0.1.0" "settings" (func $settings (param i32)))
   (import "weir:api/host@0.1.0" "now-ms" (func $now (result f64)))
   {wasi}
+  {imports}
   (memory (export "memory") {pages})
   (global $next (mut i32) (i32.const 65536))
   ;; A bump allocator, reset after each call: an event fits, and nothing is freed.
   (func (export "cabi_realloc") (param $old i32) (param i32) (param $align i32) (param $size i32) (result i32)
     (local $at i32)
+    {realloc}
     (local.set $at (i32.and (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
                             (i32.sub (i32.const 0) (local.get $align))))
     (global.set $next (i32.add (local.get $at) (local.get $size)))
     (local.get $at))
-  (func $reset (param i32) (global.set $next (i32.const 65536)))
+  (func $reset (param i32) {post_return} (global.set $next (i32.const 65536)))
   (export "cabi_post_weir:api/handler@0.1.0#handle" (func $reset))
   (export "cabi_post_weir:api/handler@0.1.0#describe" (func $reset))
   ;; `ok` with a list of so many actions at this address.
@@ -175,6 +186,8 @@ impl Guest {
         if self.wasi {
             contract = contract.replace("world plugin {", WASI_WORLD) + WASI;
         }
+        let [world, packages, _] = self.world;
+        contract = contract.replace("world plugin {", &format!("world plugin {{ {world}")) + packages;
         let versioned = |text: String| text.replace("weir:api@0.1.0", &format!("weir:api@{}", self.version));
         let mut resolve = Resolve::default();
         let package = resolve.push_str("weir.wit", &versioned(contract)).expect("the contract parses");

@@ -5,12 +5,13 @@ use crate::{
     log,
 };
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 use tokio::sync::Semaphore;
 use weir_tests::world::{CONFIG_MAPS, On, World, config_map, granted};
 
-/// The most that the process may ever have had in memory, in bytes: two hosts, two APIs, and whatever is compiled, in a debug build.
-pub(crate) const MEMORY: u64 = 1 << 30;
+/// The most that the process may ever have had in memory, in bytes: two hosts, two APIs, and whatever is compiled, in a debug build. It has had
+/// 300 MiB, most of it for what is compiled.
+pub(crate) const MEMORY: u64 = 640 << 20;
 
 /// The most that may be logged of one attacker, in bytes. Its manifest allows 4 KiB of its own words a call, and it is called a dozen times; what weir
 /// says of its failures is the rest.
@@ -38,31 +39,14 @@ pub(crate) async fn run(name: &str, attack: Attack) {
     world.run().await;
 
     world.put(&format!("{name}.yaml"), attack.manifest().as_bytes());
-    let component = format!("{name}.wasm");
-    if attack.zeros == 0 {
-        world.put(&component, &attack.file);
-    } else {
-        let fresh = world.plugins().join(".fresh");
-        fs::write(&fresh, &attack.file).unwrap();
-        fs::File::options().write(true).open(&fresh).unwrap().set_len(attack.zeros).unwrap();
-        fs::rename(fresh, world.plugins().join(component)).unwrap();
+    place(&world, &format!("{name}.wasm"), &attack);
+    let mut said = String::new();
+    if !attack.meanwhile {
+        said = arrival(&world, name, attack.ends).await;
     }
-    let said = arrival(&world, name, attack.ends).await;
-
-    // Each change waits for the neighbour to have been told of the one before.
-    for number in 0..attack.changes {
-        let victim = format!("victim-{}", number % 2);
-        let changed = match number {
-            0 | 1 => world.create_text(&victim, "new").await,
-            _ => world.merge(&config_map(&victim), json!({ "data": { "text": format!("change {number}") } })).await,
-        };
-        let version = number_of(&changed["metadata"]["resourceVersion"]);
-        world
-            .eventually(format!("the neighbour is told of change {number}"), async || {
-                let told = world.mark(&victim, "told").await?;
-                (told.parse::<u64>().unwrap() >= version).then_some(())
-            })
-            .await;
+    changes(&world, attack.changes).await;
+    if attack.meanwhile {
+        said = arrival(&world, name, attack.ends).await;
     }
 
     let said = match attack.ends {
@@ -85,6 +69,37 @@ pub(crate) async fn run(name: &str, attack: Attack) {
     bait.untouched(&world).await;
     judge(&world, name, &attack).await;
     world.stop().await;
+}
+
+/// Puts the attacker's file into the directory, as a careful operator would.
+fn place(world: &World, file: &str, attack: &Attack) {
+    let (fresh, placed) = (world.plugins().join(".fresh"), world.plugins().join(file));
+    if let Some(link) = attack.link {
+        return symlink(link, placed).unwrap();
+    }
+    fs::write(&fresh, &attack.file).unwrap();
+    if attack.zeros > 0 {
+        fs::File::options().write(true).open(&fresh).unwrap().set_len(attack.zeros).unwrap();
+    }
+    fs::rename(fresh, placed).unwrap();
+}
+
+/// Makes so many changes to two objects. Each waits for the neighbour to have been told of the one before.
+async fn changes(world: &World, changes: usize) {
+    for number in 0..changes {
+        let victim = format!("victim-{}", number % 2);
+        let changed = match number {
+            0 | 1 => world.create_text(&victim, "new").await,
+            _ => world.merge(&config_map(&victim), json!({ "data": { "text": format!("change {number}") } })).await,
+        };
+        let version = number_of(&changed["metadata"]["resourceVersion"]);
+        world
+            .eventually(format!("the neighbour is told of change {number}"), async || {
+                let told = world.mark(&victim, "told").await?;
+                (told.parse::<u64>().unwrap() >= version).then_some(())
+            })
+            .await;
+    }
 }
 
 /// Until the attacker's file is judged; why it was refused, if it was.

@@ -9,6 +9,10 @@ const GRANTED: &str = "{ apiVersion: v1, kind: ConfigMap, actions: [annotate] }"
 pub(crate) struct Attack {
     /// The component's file.
     pub(crate) file: Vec<u8>,
+    /// Where its name leads by a symbolic link, instead.
+    pub(crate) link: Option<&'static str>,
+    /// Whether the changes are made while it is still being looked at.
+    pub(crate) meanwhile: bool,
     /// Zeros after it, which take no room on the disk.
     pub(crate) zeros: u64,
     pub(crate) ends: Ends,
@@ -42,6 +46,8 @@ impl Attack {
     fn new(file: Vec<u8>, ends: Ends, words: &'static [&'static str]) -> Attack {
         Attack {
             file,
+            link: None,
+            meanwhile: false,
             zeros: 0,
             ends,
             words,
@@ -68,6 +74,11 @@ impl Attack {
     /// This file is refused, with these words.
     pub(crate) fn refused(file: impl Into<Vec<u8>>, words: &'static [&'static str]) -> Attack {
         Attack::new(file.into(), Ends::Refused, words)
+    }
+
+    /// A file that is a symbolic link to this is refused, with these words.
+    pub(crate) fn linked(link: &'static str, words: &'static [&'static str]) -> Attack {
+        Attack { link: Some(link), ..Attack::refused([], words) }
     }
 
     /// One more line of `grants.write`.
@@ -104,6 +115,11 @@ impl Attack {
     /// So many changes rather than three.
     pub(crate) fn changes(self, changes: usize) -> Attack {
         Attack { changes, ..self }
+    }
+
+    /// The neighbour has its changes while this file is compiled.
+    pub(crate) fn meanwhile(self) -> Attack {
+        Attack { meanwhile: true, ..self }
     }
 
     /// Another manifest.

@@ -85,6 +85,19 @@ fn fickle() -> Guest {
     .with(&format!("(data (i32.const {DATA}) \"description: is 0\")"))
 }
 
+/// Asks for a Secret, and says what it was told.
+fn reader(namespace: &str) -> Guest {
+    let texts = format!("v1Secret{namespace}bait");
+    let length = namespace.len();
+    let bait = 2056 + length;
+    handling(&format!(
+        "(call $cluster_get (i32.const 2048) (i32.const 2) (i32.const 2050) (i32.const 6) (i32.const 1) (i32.const 2056) (i32.const {length})
+            (i32.const {bait}) (i32.const 4) (i32.const 16))
+        (call $fail (i32.const 2) (i32.load (i32.const 24)) (i32.load (i32.const 28)))"
+    ))
+    .with(&format!("(data (i32.const 2048) \"{texts}\")"))
+}
+
 corpus! {
     loops_in_handle => Attack::given_up(&handling(LOOP), LATE).limits(BRIEF).hits("time");
     loops_in_describe => Attack::refused(describing(LOOP).build(), LATE_DESCRIBE).hits("describeTime");
@@ -135,6 +148,8 @@ corpus! {
         &handling(&again("(global.set $next (i32.const 65536)) (call $subject_get (i32.const 1024) (i32.const 60000) (i32.const 16))")),
         &["it called host functions more than 1000 times"],
     ).hits("imports");
+    reads_a_secret => Attack::given_up(&reader("default"), &["the handler answered: reading v1 Secret is not declared"]);
+    reads_what_is_in_no_namespace => Attack::given_up(&reader("../../default"), &["the handler answered: "]);
     floods_the_log => Attack::contained(&handling(&often(LINE))).hits("logBytes");
     floods_the_log_without_end => Attack::given_up(&handling(&again(LINE)), LATE).limits(BRIEF).hits("time");
     floods_stdout => Attack::contained(&wasi(

@@ -48,6 +48,17 @@ fn networker() -> Guest {
     Guest { world, ..Guest::handling("(drop (call $net)) (call $reply (i32.const 0) (i32.const 0))") }
 }
 
+/// A handler with a million instructions that nobody needs; in each process other ones, so that they are not found compiled.
+fn laborious() -> Guest {
+    let process = std::process::id();
+    let step = format!(
+        "(local.set $a (i64.mul (i64.add (local.get $a) (i64.const {process})) (i64.xor (local.get $a) (i64.const 3))))"
+    );
+    let body = format!("(loop $l {} (br_if $l (i64.eqz (local.get $a)))) (local.get $a)", step.repeat(500));
+    let functions = format!("(func (param $a i64) (result i64) {body})").repeat(350);
+    Guest::default().with(&functions)
+}
+
 fn described(description: impl AsRef<[u8]>, words: &'static [&'static str]) -> Attack {
     Attack::refused(describes(description).build(), words).under(manifest("  workers: 1"))
 }
@@ -86,6 +97,14 @@ corpus! {
     a_component_that_wants_the_network => Attack::contained(&networker());
     a_file_of_two_hundred_megabytes => Attack::refused(whole(), &["200000000 bytes"]).followed_by(200_000_000);
     a_file_with_a_long_tail_of_nothing => Attack::refused(whole(), &["the component cannot be compiled"]).followed_by(30_000_000);
+    a_component_that_takes_long_to_compile => Attack::contained(&laborious()).meanwhile();
+    a_link_to_a_file_of_the_systems => Attack::linked("/etc/passwd", &["it is a symbolic link to /etc/passwd, outside its directory"]);
+    a_link_to_a_device_without_end => Attack::linked("/dev/zero", &["a-link-to-a-device-without-end.wasm"]);
+    a_link_to_a_directory => Attack::linked(".", &["a-link-to-a-directory.wasm"]);
+    a_link_to_itself => Attack::linked("a-link-to-itself.wasm", &["a-link-to-itself.wasm"]);
+    a_handler_with_the_neighbours_name => Attack::refused(whole(), &["already has the handler name \"neighbour\""]).under(format!(
+        "apiVersion: weir.dev/v1alpha1\nkind: Handler\nmetadata: {{ name: neighbour }}\nspec:\n{WATCH}\n"
+    ));
     a_component_of_many_memories => Attack::refused(parts("(memory 1)", 9), &["the component has 9 memories, and may have 8"]).hits("memories");
     a_component_of_many_tables => Attack::refused(parts("(table 1 funcref)", 65), &["the component has 65 tables, and may have 64"]).hits("tables");
     a_component_of_many_instances => Attack::refused(parts("", 129), &["the component has 129 core instances, and may have 128"]).hits("coreInstances");

@@ -1,8 +1,8 @@
 //! Compiling: few at a time, within a time limit, and never twice what the compiler could not cope with.
 //!
 //! Promises: a panic of the compiler is an error like others; a compilation that takes too long is given up, and what is given up occupies a thread
-//! until it ends, but does not keep others from being compiled while there are fewer than [`GIVEN_UP`] of its kind; bytes that made the compiler
-//! panic or stall are refused at once from then on, with the same words, whatever the file is called.
+//! until it ends, but does not keep others from being compiled while there are fewer than [`GIVEN_UP`] of its kind, nor weir from ending; bytes that
+//! made the compiler panic or stall are refused at once from then on, with the same words, whatever the file is called.
 //!
 //! Does not promise that compiling a hostile file is cheap: wasmtime does not either. What is remembered is forgotten when weir ends.
 
@@ -15,9 +15,10 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Compilations that were given up and still run, beside those that nobody has given up; one more keeps the place of one of these.
 const GIVEN_UP: usize = 4;
@@ -50,7 +51,7 @@ impl Compiler {
         }
     }
 
-    /// Compiles what has this digest, on a thread that may block.
+    /// Compiles what has this digest, on a thread of its own.
     pub(super) async fn compile<T: Send + 'static>(
         &self,
         digest: &str,
@@ -78,16 +79,23 @@ impl Compiler {
     ) -> Result<T, LoadError> {
         let place = Place::new(Mutex::new(Some(permit)));
         let held = Arc::clone(&place);
+        let (tell, told) = oneshot::channel();
         let guarded = move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             drop(held);
-            result
+            // Nobody listens any more to one that was given up.
+            let _ = tell.send(result);
         };
-        match tokio::time::timeout(self.time, tokio::task::spawn_blocking(guarded)).await {
+        // Not one of tokio's: for those, a runtime waits as it ends.
+        thread::Builder::new()
+            .name("weir-compile".into())
+            .spawn(guarded)
+            .map_err(|error| LoadError::Compile(format!("a thread for the compiler cannot be started: {error}")))?;
+        match tokio::time::timeout(self.time, told).await {
             Ok(Ok(Ok(Ok(compiled)))) => Ok(compiled),
             Ok(Ok(Ok(Err(error)))) => Err(refusal(&error)),
             Ok(Ok(Err(panic))) => Err(LoadError::CompilerPanicked(panic_text(panic.as_ref()))),
-            Ok(Err(join)) => Err(LoadError::CompilerPanicked(join.to_string())),
+            Ok(Err(gone)) => Err(LoadError::CompilerPanicked(gone.to_string())),
             Err(_) => {
                 // Its thread goes on with another permit, if there is one, so that the place is free for others.
                 if let Ok(other) = Arc::clone(&self.given_up).try_acquire_owned() {
@@ -208,7 +216,6 @@ mod tests {
         assert_eq!(tried.load(Ordering::Relaxed), 2);
     }
 
-    // Tokio's clock does not advance by itself while a blocking thread works; with no time at all it need not.
     #[tokio::test(start_paused = true)]
     async fn compilations_that_stall_are_given_up_remembered_and_in_nobodys_way_up_to_a_number() {
         let compiler = Compiler::new(1, Duration::ZERO);
@@ -226,6 +233,17 @@ mod tests {
         // It ends at last.
         drop(ends.pop());
         drop(compiler.places.acquire().await.unwrap());
+    }
+
+    #[test]
+    fn a_compilation_that_stalls_does_not_keep_weir_from_ending() {
+        let (end, ended) = mpsc::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let compiler = Compiler::new(1, Duration::ZERO);
+        runtime.block_on(compiler.compile("a", move || Ok(ended.recv()))).unwrap_err();
+        // Would wait for ever for a thread of its own.
+        drop(runtime);
+        drop(end);
     }
 
     #[tokio::test]

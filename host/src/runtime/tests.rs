@@ -194,26 +194,31 @@ async fn a_trap_is_told_with_its_kind_and_place() {
     assert!(failure.message.contains("call stack exhausted"), "{}", failure.message);
 }
 
-// The clock stands still: what ends the guest is the engine's own thread.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_loop_ends_by_its_deadline_even_if_the_clock_of_the_host_stands_still() {
     let short = |limits: &mut Limits| limits.time = Duration::from_millis(20);
-    let failure = limited(&Guest::handling(LOOP), short).await.failure().await;
+    let starting = Guest::default().with("(func $spin (loop $again (br $again))) (start $spin)");
+    let (looping, starting) = (limited(&Guest::handling(LOOP), short).await, limited(&starting, short).await);
+    // What ends the guest is the engine's own thread.
+    tokio::time::pause();
+    let failure = looping.failure().await;
     assert_eq!(failure.kind, FailureKind::TimedOut);
     assert_eq!(failure.message, "it did not end within limits.time, 20ms (in handle)");
-    let starting = Guest::default().with("(func $spin (loop $again (br $again))) (start $spin)");
-    let failure = limited(&starting, short).await.failure().await;
+    let failure = starting.failure().await;
     assert_eq!(failure.kind, FailureKind::TimedOut);
 }
 
-// The clock advances by itself once everybody waits for it: what ends the guest is the clock.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_guest_that_sleeps_ends_by_its_deadline_too() {
     let guest = wasi("(call $wait (call $after (i64.const 3600000000000))) (call $reply_number (i32.const 1))");
-    let failure = handler(&guest).await.failure().await;
+    let patient = limited(&guest, |limits| limits.time = Duration::from_secs(7200)).await;
+    let guest = handler(&guest).await;
+    // The clock advances by itself once everybody waits for it: what ends the guest is the clock.
+    tokio::time::pause();
+    let failure = guest.failure().await;
     assert_eq!(failure.kind, FailureKind::TimedOut);
     assert_eq!(failure.message, "it did not end within limits.time, 2s");
-    assert_eq!(limited(&guest, |limits| limits.time = Duration::from_secs(7200)).await.number().await, 1);
+    assert_eq!(patient.number().await, 1);
 }
 
 #[tokio::test]

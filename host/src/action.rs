@@ -5,6 +5,7 @@
 //! becomes exactly one [`Class`].
 
 mod answer;
+mod bounds;
 mod delivery;
 mod event;
 mod executor;
@@ -54,7 +55,7 @@ pub struct Subject {
 /// # Errors
 /// Why not; for a missing grant, the lines that would give it.
 pub fn check(actions: &[Action], subject: &Subject, manifest: &Manifest) -> Result<(), String> {
-    plan::plan(actions.to_vec(), subject, manifest).map(|_| ())
+    plan::plan(actions.to_vec(), subject, manifest).map(|_| ()).map_err(|refused| refused.message)
 }
 
 /// One write to the event's own object that the API answered.

@@ -159,6 +159,7 @@ impl App {
         let (tasks, stop, silence) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let mut registry = Registry::default();
         engine.metrics().register(&mut registry);
+        let limits = engine.metrics().limits().clone();
         let store = keep(settings.state.clone(), StoreMetrics::register(&mut registry)).await?;
         let kinds = Kinds::new(client.clone());
         let informers = Informers::new(
@@ -176,10 +177,10 @@ impl App {
             kinds,
             informers,
             queues: QueueMetrics::register(&mut registry),
-            dispatch: DispatchMetrics::register(&mut registry),
+            dispatch: DispatchMetrics::register(&mut registry).counting(limits.clone()),
             store: store.clone(),
             fights: Fights::default(),
-            actions: ActionMetrics::register(&mut registry),
+            actions: ActionMetrics::register(&mut registry).counting(limits),
             loads: LoadMetrics::register(&mut registry),
             outside: Outside::new(settings.secrets.clone()),
             tasks: tasks.clone(),

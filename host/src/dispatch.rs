@@ -17,6 +17,7 @@ mod dead;
 mod echo;
 mod event;
 mod fights;
+mod health;
 mod key;
 mod lane;
 mod ledger;

@@ -12,6 +12,7 @@ mod instance;
 mod logs;
 mod metrics;
 mod pool;
+mod rate;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use engine::{Engine, EngineError, EngineSettings, MAX_MEMORY};
 pub use logs::{LINE_BYTES, LogSink, STDERR_BYTES, to_tracing};
 pub use metrics::RuntimeMetrics;
 pub use pool::Handler;
+pub use rate::LogRate;
 
 use crate::contract::{self, Action, Event};
 use bytes::Bytes;

@@ -9,13 +9,13 @@ use super::{
     event::Recorder,
     http::Outside,
     metrics::ActionMetrics,
-    plan::{self, Plan},
+    plan::{self, Plan, Refused},
     request::Manner,
     send::{self, Answer},
 };
 use crate::{
     contract::{Action, LogLine, Note},
-    handler::manifest::{Account, Manifest},
+    handler::manifest::{Account, Manifest, limit::Limit},
     kinds::Kinds,
 };
 use http::{HeaderValue, Request};
@@ -73,11 +73,17 @@ impl Executor {
     /// The first action that was not carried out, what that means, and what was carried out before it.
     pub async fn carry_out(&self, subject: &Subject, actions: Vec<Action>) -> Result<Applied, ActionError> {
         let names: Vec<&'static str> = actions.iter().map(Action::name).collect();
-        let plan = plan::plan(actions, subject, &self.deps.manifest).map_err(|message| {
+        let plan = plan::plan(actions, subject, &self.deps.manifest).map_err(|Refused { limit, message }| {
             names.iter().for_each(|action| self.count(action, "refused"));
+            if let Some(limit) = limit {
+                self.hit(limit);
+            }
             ActionError { class: Class::Permanent, message, before: Applied::default() }
         })?;
-        let Plan { steps, requeue_after_ms, fail } = plan;
+        let Plan { steps, requeue_after_ms, raised, fail } = plan;
+        if raised {
+            self.hit(Limit::RequeueFloor);
+        }
         let mut delivery = Delivery::new(self, subject, self.deps.manifest.service_account.as_ref());
         match delivery.run(&steps).await {
             Ok(()) => Ok(Applied { requeue_after_ms, fail, ..delivery.applied }),
@@ -105,6 +111,11 @@ impl Executor {
         self.deps.metrics.count(&self.deps.manifest.name, action, outcome);
     }
 
+    /// The handler met one of its bounds.
+    pub(super) fn hit(&self, limit: Limit) {
+        self.deps.metrics.limits().hit(&self.deps.manifest.name, limit);
+    }
+
     /// Waits for a token, then sends, as `account` if there is one.
     pub(super) async fn send(&self, mut request: Request<Vec<u8>>, account: Option<&Account>) -> Result<Answer, Stop> {
         self.pace().await;
@@ -121,6 +132,7 @@ impl Executor {
         let wait = (self.deps.pace)();
         if !wait.is_zero() {
             self.deps.metrics.delayed(&self.deps.manifest.name);
+            self.hit(Limit::WritesPerSecond);
             tokio::time::sleep(wait).await;
         }
     }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     contract::{Action, HttpRequest},
-    handler::manifest::{HttpGrant, Limits, RESERVED_HEADERS, admitting, url::Url},
+    handler::manifest::{HttpGrant, RESERVED_HEADERS, admitting, limit::Limit, url::Url},
 };
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
@@ -57,7 +57,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(action: &Action, limits: &Limits) -> Result<(), String> {
+pub(super) fn check(action: &Action) -> Result<(), String> {
     let Action::Http(request) = action else { return Ok(()) };
     if !METHODS.contains(&request.method.as_str()) {
         let method = syntax::cut(&request.method, 32);
@@ -72,14 +72,6 @@ pub(super) fn check(action: &Action, limits: &Limits) -> Result<(), String> {
         && (key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()))
     {
         return Err(format!("the idempotency key has to be 1 to {MAX_KEY} printable characters without spaces"));
-    }
-    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let bytes = request.method.len() + request.url.len() + headers + request.body.len();
-    if bytes > limits.http_request_bytes {
-        return Err(format!(
-            "the request has {bytes} bytes, more than the {} of limits.httpRequestBytes",
-            limits.http_request_bytes
-        ));
     }
     Ok(())
 }
@@ -186,20 +178,27 @@ pub(super) async fn send(
         return Ok("dry-run");
     }
     executor.pace().await;
+    if executor.connections.available_permits() == 0 {
+        executor.hit(Limit::HttpConnections);
+    }
     let permit = executor.connections.clone().acquire_owned().await.map(Arc::new).ok();
     let key = request.idempotency_key.clone();
     let key = key.unwrap_or_else(|| idempotency_key(&manifest.name, subject, request, copy));
-    let reaching = AtomicBool::new(false);
-    let exchange =
-        tokio::time::timeout(manifest.limits.http_time, follow(executor, request, &key, &reaching, permit)).await;
+    let (reaching, beyond) = (AtomicBool::new(false), AtomicBool::new(false));
+    let follow = follow(executor, request, &key, &reaching, &beyond, permit);
+    let exchange = tokio::time::timeout(manifest.limits.http_time, follow).await;
     *reached |= reaching.into_inner();
+    if beyond.into_inner() {
+        executor.hit(Limit::HttpAnswerBytes);
+    }
     let failed = |(class, why)| (class, format!("{} {}: {why}", request.method, shown(&request.url)));
     match exchange {
         Ok(ended) => ended.map(|()| "done").map_err(failed),
-        Err(_) => Err(failed(failure(format!(
-            "no answer within {} ms (limits.httpTime)",
-            manifest.limits.http_time.as_millis()
-        )))),
+        Err(_) => {
+            executor.hit(Limit::HttpTime);
+            let most = manifest.limits.http_time.as_millis();
+            Err(failed(failure(format!("no answer within {most} ms (limits.httpTime)"))))
+        }
     }
 }
 
@@ -208,12 +207,13 @@ fn failure(why: String) -> Stop {
     (Class::Outside { retry_after: None }, why)
 }
 
-/// One request and the redirects it leads to.
+/// One request and the redirects it leads to. Sets `beyond` if an answer was longer than `limits.httpAnswerBytes`.
 async fn follow(
     executor: &Executor,
     request: &HttpRequest,
     key: &str,
     reaching: &AtomicBool,
+    beyond: &AtomicBool,
     permit: Permit,
 ) -> Result<(), Stop> {
     let (outside, manifest) = (&executor.deps.outside, &executor.deps.manifest);
@@ -240,6 +240,7 @@ async fn follow(
             body: Bytes::copy_from_slice(request.body.as_bytes()),
             grant,
             most: manifest.limits.http_answer_bytes,
+            beyond,
             permit: permit.clone(),
         };
         let answer = outside.exchange(outgoing, || reaching.store(true, Ordering::Relaxed)).await?;

@@ -2,6 +2,7 @@
 //!
 //! Promises: no label holds the name of an object, so the number of series is bounded by handlers × actions × outcomes.
 
+use crate::handler::manifest::limit::LimitHits;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -13,6 +14,7 @@ use prometheus_client::{
 pub struct ActionMetrics {
     actions: Family<ActionLabels, Counter>,
     delayed: Family<HandlerLabels, Counter>,
+    limits: LimitHits,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,6 +40,17 @@ impl ActionMetrics {
             metrics.delayed.clone(),
         );
         metrics
+    }
+
+    /// Counts bounds that were met there, too.
+    #[must_use]
+    pub fn counting(self, limits: LimitHits) -> ActionMetrics {
+        ActionMetrics { limits, ..self }
+    }
+
+    /// Where bounds that were met are counted.
+    pub(super) fn limits(&self) -> &LimitHits {
+        &self.limits
     }
 
     /// `outcome`: `done`, `unchanged` (nothing was sent, it was so already), `dropped` (an Event beyond the limits of

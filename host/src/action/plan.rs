@@ -4,12 +4,16 @@
 //! *adjacent* annotate and label actions become one step, later keys winning; a target that names the event's own object
 //! is the event's own object. Whether a step changes anything is decided when it is sent, against the state as it then is.
 
-use super::{Subject, grants, http, syntax};
+use super::{
+    Subject,
+    bounds::{self, Beyond},
+    grants, http, syntax,
+};
 use crate::{
     contract::{
         Action, Apply, Deletion, Failure, HttpRequest, LogLine, Note, ObjectRef, Patch, PatchFormat, Propagation,
     },
-    handler::manifest::Manifest,
+    handler::manifest::{Manifest, limit::Limit},
 };
 use serde_json::{Map, Value, json};
 
@@ -31,8 +35,31 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// The last `requeue-after-ms` of the reply, raised to the floor; none on `deleted` and `left`.
     pub(super) requeue_after_ms: Option<u32>,
+    /// Whether a `requeue-after-ms` was raised to the floor.
+    pub(super) raised: bool,
     /// The first `fail` of the reply.
     pub(super) fail: Option<Failure>,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The bound that the reply is beyond, if it is for one.
+    pub(super) limit: Option<Limit>,
+    /// What is wrong, or not granted, and what to do.
+    pub(super) message: String,
+}
+
+impl From<Beyond> for Refused {
+    fn from(Beyond { limit, message }: Beyond) -> Refused {
+        Refused { limit: Some(limit), message }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Refused {
+        Refused { limit: None, message }
+    }
 }
 
 /// One request to come, or one log line.
@@ -85,32 +112,30 @@ pub(super) enum What {
 /// Reads, checks and coalesces a reply.
 ///
 /// # Errors
-/// What is wrong with the reply, or not granted, and what to do; all of it is permanent.
-pub(super) fn plan(actions: Vec<Action>, subject: &Subject, manifest: &Manifest) -> Result<Plan, String> {
+/// [`Refused`]; all of it is permanent.
+pub(super) fn plan(actions: Vec<Action>, subject: &Subject, manifest: &Manifest) -> Result<Plan, Refused> {
     let limits = &manifest.limits;
-    if actions.len() > limits.actions {
-        return Err(format!(
-            "the reply has {} actions, at most {} are allowed; raise limits.actions in the manifest of {}",
-            actions.len(),
-            limits.actions,
-            manifest.name
-        ));
-    }
-    let mut plan = Plan { steps: Vec::new(), requeue_after_ms: None, fail: None };
+    bounds::check(&actions, limits)?;
+    let mut plan = Plan { steps: Vec::new(), requeue_after_ms: None, raised: false, fail: None };
     for (index, action) in actions.into_iter().enumerate() {
         let name = action.name();
         match action {
             // Neither asks anything of the API; they shape the outcome.
             Action::RequeueAfter(_) if subject.change.is_ending() => {}
             Action::RequeueAfter(ms) => {
+                plan.raised |= ms < limits.requeue_floor_ms;
                 plan.requeue_after_ms = Some(ms.clamp(limits.requeue_floor_ms, MAX_REQUEUE_MS));
             }
             Action::Fail(failure) => plan.fail = plan.fail.or(Some(failure)),
-            action => plan.steps.push(
-                http::check(&action, limits)
+            action => {
+                let step = http::check(&action)
                     .and_then(|()| read(action, subject, &manifest.field_manager))
-                    .map_err(|wrong| format!("action {} of the reply, {name}: {wrong}", index + 1))?,
-            ),
+                    .map_err(|wrong| format!("action {} of the reply, {name}: {wrong}", index + 1))?;
+                if let What::Apply { manifest: value, .. } | What::Create(value) = &step.what {
+                    bounds::check_read(value, index, name, limits)?;
+                }
+                plan.steps.push(step);
+            }
         }
     }
     grants::check(&plan.steps, &manifest.grants, &manifest.name)?;
@@ -351,6 +376,9 @@ fn manifest(text: &str) -> Result<(ObjectRef, Value), String> {
 /// The documents of a YAML text.
 fn yaml(text: &str) -> Result<Vec<Value>, serde_saphyr::Error> {
     let mut options = serde_saphyr::Options::default();
+    if let Some(budget) = &mut options.budget {
+        budget.max_depth = bounds::MOST_DEEP;
+    }
     options.alias_limits.max_total_replayed_events = MAX_REPEATED_NODES;
     serde_saphyr::from_multiple_with_options(text, options)
 }

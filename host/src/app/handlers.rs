@@ -161,6 +161,9 @@ impl Handlers {
         let mut table = self.table();
         for problem in snapshot.problems.iter().filter(|problem| !table.problems.contains(problem)) {
             tracing::warn!(file = %problem.file.display(), fix = problem.fix, "{}", problem.what);
+            if let (Some(limit), Some(stem)) = (problem.limit, problem.file.file_stem()) {
+                self.parts.engine.metrics().limits().hit(&stem.to_string_lossy(), limit);
+            }
         }
         table.problems.clone_from(&snapshot.problems);
         for step in reload::plan(snapshot, &table.loaded) {

@@ -148,7 +148,7 @@ pub(super) async fn prepare(
         })
         .collect();
     let reads = Arc::new(ReadSet::follow(&manifest, &parts.informers));
-    let lines = runtime::to_tracing(&manifest.name);
+    let lines = lane.lines(runtime::to_tracing(&manifest.name));
     let invoke = component.handler(&manifest.name, &manifest, reads.clone().functions(), lines.clone());
     invoke.warm().await.map_err(|failure| format!("starting {}: {failure}", manifest.name))?;
     reads.synced().await;

@@ -55,6 +55,7 @@ pub(super) fn publish(shared: &Arc<Shared>, active: &Arc<Active>) -> Result<(), 
         shared.generation.send_replace(Some(active.clone()));
     }
     shared.forgive();
+    shared.log_rate.bound(&active.manifest.limits);
     shared.queue.set_backoff(active.manifest.retry.base, active.manifest.retry.cap);
     shared.metrics.workers.set(i64::try_from(active.manifest.workers).unwrap_or(i64::MAX));
     begin(shared, active);
@@ -109,6 +110,7 @@ pub(super) fn remove(shared: &Shared) {
         active.ended.cancel();
     }
     shared.metrics.workers.set(0);
+    shared.metrics.unhealthy.set(0);
 }
 
 /// When a watch's period next comes round; `chance` is between 0 and 1.

@@ -12,6 +12,7 @@ use super::{
     dead::Letter,
     event::Reasons,
     fights::Fights,
+    health::Tally,
     key::LaneKey,
     ledger::WatchRecord,
     metrics::{DispatchMetrics, LaneMetrics},
@@ -24,7 +25,7 @@ use crate::{
     action::Executor,
     handler::manifest::{Manifest, Watch},
     queue::{Drained, Priority, Queue, QueueMetrics, Settings},
-    runtime::Invoke,
+    runtime::{Invoke, LogRate, LogSink},
     watch::{Delta, Known, PointerError, Source, View},
 };
 use std::{
@@ -34,19 +35,13 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Keys that one lane holds at most, beyond those of its workers, until the watch has caught up; further workers wait with their keys.
 pub const MAX_HELD_KEYS: usize = 1024;
-/// Traps and timeouts in a row before the whole lane is slowed.
-pub(super) const FAULTS_BEFORE_SLOW: u32 = 5;
-/// The first wait before each call of a slowed lane; doubled with each further fault.
-const FIRST_FAULT_WAIT: Duration = Duration::from_millis(100);
-/// The longest.
-const LONGEST_FAULT_WAIT: Duration = Duration::from_secs(30);
 /// What calls that are cut off at the deadline of a drain are given to let go of their keys.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
@@ -131,7 +126,11 @@ pub(super) struct Shared {
     /// Held for single changes, never across an await; of other locks only the queue's is taken under it.
     world: Mutex<World>,
     /// For `/status` and for slowing a component that traps again and again. Four numbers and words; held for single changes.
-    tally: Mutex<Tally>,
+    pub(super) tally: Mutex<Tally>,
+    /// Wakes workers that wait because the handler was unhealthy.
+    pub(super) recovered: Notify,
+    /// How much the handler may say, and weir about its failures.
+    pub(super) log_rate: Arc<LogRate>,
     /// Which worker indices run. At most `MAX_WORKERS`. The published generation may be asked under it, nothing else taken.
     workers: Mutex<Vec<bool>>,
     /// Permits to hold a key beyond its worker.
@@ -162,18 +161,6 @@ pub(super) struct Watched {
     pub(super) source: Source,
 }
 
-#[derive(Debug, Default)]
-struct Tally {
-    /// Since the lane began.
-    calls: u64,
-    /// Of those.
-    failures: u64,
-    /// Traps and timeouts in a row; none after any other ending, or with a new generation.
-    faults: u32,
-    /// Of the last failure. The room that made it has cut it.
-    last_error: Option<String>,
-}
-
 impl Lane {
     /// A lane without a generation: it waits for [`Lane::publish`].
     pub fn new(name: &str, deps: LaneDeps) -> Lane {
@@ -183,6 +170,7 @@ impl Lane {
         let shared = Shared {
             name: name.into(),
             tasks: deps.tasks,
+            log_rate: LogRate::new(name, deps.metrics.limits().clone()),
             metrics: deps.metrics.lane(name),
             queue,
             generation: watch::Sender::new(None),
@@ -192,6 +180,7 @@ impl Lane {
             fights: deps.fights,
             world: Mutex::default(),
             tally: Mutex::default(),
+            recovered: Notify::new(),
             workers: Mutex::default(),
             holds: Arc::new(Semaphore::new(MAX_HELD_KEYS)),
             closing: CancellationToken::new(),
@@ -214,6 +203,11 @@ impl Lane {
                 shared.hear(number, &watch, delta);
             }
         })
+    }
+
+    /// A sink for what the handler says: `sink`, as long as `limits.logBytesPerSecond` of the published generation leaves room.
+    pub fn lines(&self, sink: LogSink) -> LogSink {
+        self.shared.log_rate.over(sink)
     }
 
     /// What the ledger knows of what a watch is about, to be followed with: so that a list from before that is not taken for the newest.
@@ -371,39 +365,6 @@ impl Shared {
     /// Says how many dead letters there are.
     pub(super) fn count_letters(&self, book: &Book) {
         self.metrics.dead_letters.set(i64::try_from(book.dead.len()).unwrap_or(i64::MAX));
-    }
-
-    /// Counts a call; for `error`, why it failed, and whether that was the component's fault.
-    pub(super) fn count(&self, error: Option<(&str, bool)>) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.calls += 1;
-        tally.failures += u64::from(error.is_some());
-        tally.faults = if error.is_some_and(|(_, fault)| fault) { tally.faults.saturating_add(1) } else { 0 };
-        if let Some((message, _)) = error {
-            tally.last_error = Some(message.to_owned());
-        }
-    }
-
-    /// A new generation has not trapped yet.
-    pub(super) fn forgive(&self) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        (tally.faults, tally.last_error) = (0, None);
-    }
-
-    pub(super) fn faults_in_a_row(&self) -> u32 {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).faults
-    }
-
-    /// Calls, failures, the last error.
-    pub(super) fn tally(&self) -> (u64, u64, Option<String>) {
-        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        (tally.calls, tally.failures, tally.last_error.clone())
-    }
-
-    /// How long each worker waits before it takes a key, because the component traps or hangs again and again.
-    pub(super) fn fault_wait(&self) -> Duration {
-        let Some(beyond) = self.faults_in_a_row().checked_sub(FAULTS_BEFORE_SLOW) else { return Duration::ZERO };
-        FIRST_FAULT_WAIT.saturating_mul(1_u32.checked_shl(beyond).unwrap_or(u32::MAX)).min(LONGEST_FAULT_WAIT)
     }
 
     async fn all_let_go(&self) {

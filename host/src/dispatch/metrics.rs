@@ -3,6 +3,7 @@
 //! Promises: no object name is ever a label; the only labels are the handler's name and fixed words. Names and buckets are those of
 //! controller-runtime (`pkg/internal/controller/metrics`); ours begin with `weir_`.
 
+use crate::handler::manifest::limit::{Limit, LimitHits};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -29,6 +30,8 @@ pub struct DispatchMetrics {
     world_away: Family<Handler, Gauge>,
     over_budget: Family<Handler, Counter>,
     fights: Family<Opponents, Counter>,
+    unhealthy: Family<Handler, Gauge>,
+    limits: LimitHits,
 }
 
 /// One handler's share.
@@ -47,6 +50,7 @@ pub(super) struct LaneMetrics {
     pub(super) dead_letters_dropped: Counter,
     pub(super) world_away: Gauge,
     pub(super) over_budget: Counter,
+    pub(super) unhealthy: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,6 +93,8 @@ impl DispatchMetrics {
             world_away: Family::default(),
             over_budget: Family::default(),
             fights: Family::default(),
+            unhealthy: Family::default(),
+            limits: LimitHits::default(),
         };
         // Counters are named without `_total`, which the encoder appends.
         let runtime = registry.sub_registry_with_prefix("controller_runtime");
@@ -114,7 +120,20 @@ impl DispatchMetrics {
             metrics.over_budget.clone(),
         );
         ours.register("fights", "Fights of two handlers over a field that were told", metrics.fights.clone());
+        let help = "1 while calls trap or do not end in time, one after the other";
+        ours.register("handler_unhealthy", help, metrics.unhealthy.clone());
         metrics
+    }
+
+    /// Counts bounds that were met there, too.
+    #[must_use]
+    pub fn counting(self, limits: LimitHits) -> DispatchMetrics {
+        DispatchMetrics { limits, ..self }
+    }
+
+    /// Where bounds that were met are counted.
+    pub(super) fn limits(&self) -> &LimitHits {
+        &self.limits
     }
 
     /// The share of one handler; shown from now on, with zeroes.
@@ -135,6 +154,7 @@ impl DispatchMetrics {
             dead_letters_dropped: self.dead_letters_dropped.get_or_create_owned(&handler),
             world_away: self.world_away.get_or_create_owned(&handler),
             over_budget: self.over_budget.get_or_create_owned(&handler),
+            unhealthy: self.unhealthy.get_or_create_owned(&handler),
         }
     }
 }
@@ -144,6 +164,11 @@ impl LaneMetrics {
     pub(super) fn fought(&self, other: &str) {
         let opponents = Opponents { handler: self.name.clone(), other: other.to_owned() };
         self.all.fights.get_or_create_owned(&opponents).inc();
+    }
+
+    /// The handler met one of its bounds.
+    pub(super) fn hit(&self, limit: Limit) {
+        self.all.limits.hit(&self.name, limit);
     }
 
     /// One call ended.

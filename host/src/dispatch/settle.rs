@@ -11,6 +11,7 @@ use super::{
     echo::{known_after, to_reach},
     event::{Handed, acknowledged},
     fights::Fight,
+    health::{FAULTS_BEFORE_SLOW, Turn},
     key::LaneKey,
     lane::{Active, Shared, Watched},
     ledger::{Entry, Standing, Timer, unix_ms},
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     action::{Applied, Class, Subject, Written},
     contract::{Note, Severity},
+    handler::manifest::limit::Limit,
     queue::Priority,
     runtime::CallFailure,
     watch::Object,
@@ -76,7 +78,7 @@ impl Shared {
         let change = plan.change();
         let outcome = judge(attempt, change.is_ending()).within(active.manifest.retry.limit, plan.failed_before);
         let applied = applied(attempt);
-        self.report(plan, &outcome, took);
+        let health = self.report(plan, &outcome, took);
         let mut book = self.book();
         if book.is_dry() != active.manifest.dry_run {
             // The ledger that this call was written into was put aside during the call: there it is open, and owed.
@@ -114,7 +116,7 @@ impl Shared {
             }
         }
         self.count_letters(&book);
-        let notes = note.into_iter().chain(fights).map(|note| (plan.subject.clone(), note)).collect();
+        let notes = note.into_iter().chain(health).chain(fights).map(|note| (plan.subject.clone(), note)).collect();
         let acknowledged = matches!(outcome, Outcome::Done | Outcome::Again(_));
         let finished = !matches!(outcome, Outcome::World { .. });
         After { notes, hold, finished, heard: heard(attempt), acknowledged }
@@ -201,8 +203,14 @@ impl Shared {
             telling: None,
         });
         self.metrics.dead_letters_dropped.inc_by(dropped.try_into().unwrap_or(u64::MAX));
+        if dropped > 0 {
+            let too_many = book.dead.len() + dropped > book.dead.max_letters();
+            self.metrics.hit(if too_many { Limit::DeadLetters } else { Limit::DeadLetterBytes });
+        }
         self.metrics.terminal_errors.inc();
-        tracing::error!(change = %plan.change(), error = cause.message, "gave up on an event: it is a dead letter now");
+        if self.log_rate.take(cause.message.len()) {
+            tracing::error!(change = %plan.change(), error = cause.message, "gave up on an event: it is a dead letter now");
+        }
         if plan.telling {
             self.queue.add(key.clone(), Priority::High);
             return;
@@ -263,14 +271,11 @@ impl Shared {
         Note { regarding: None, severity: Severity::Warning, reason: reason.to_owned(), message }
     }
 
-    /// Metrics and the log.
-    fn report(&self, plan: &Plan, outcome: &Outcome, took: Duration) {
+    /// Metrics and the log; if the handler's health took a turn, what to tell of it.
+    fn report(&self, plan: &Plan, outcome: &Outcome, took: Duration) -> Option<Note> {
         self.metrics.ended(outcome.result(), took);
-        let Some(cause) = outcome.cause() else {
-            self.count(None);
-            return;
-        };
-        self.count(Some((&cause.message, cause.class.is_fault())));
+        let Some(cause) = outcome.cause() else { return self.turned(self.count(None), "") };
+        let turn = self.count(Some((&cause.message, cause.class.is_fault())));
         if outcome.result() == "error" {
             self.metrics.errors.inc();
         }
@@ -279,7 +284,25 @@ impl Shared {
             super::outcome::CauseClass::TimedOut => _ = self.metrics.timeouts.inc(),
             _ => {}
         }
-        tracing::warn!(change = %plan.change(), error = cause.message, stderr = cause.stderr, "a call failed");
+        if self.log_rate.take(cause.message.len() + cause.stderr.len()) {
+            tracing::warn!(change = %plan.change(), error = cause.message, stderr = cause.stderr, "a call failed");
+        }
+        self.turned(turn, &cause.message)
+    }
+
+    /// An Event about the handler's health, if it took a turn.
+    fn turned(&self, turn: Turn, cause: &str) -> Option<Note> {
+        match turn {
+            Turn::Same => None,
+            Turn::Worse => Some(self.warning(
+                "HandlerUnhealthy",
+                format!("trapped or did not end in time {FAULTS_BEFORE_SLOW} times in a row, and is called slowly until a call ends well: {cause}"),
+            )),
+            Turn::Better => {
+                let note = self.warning("HandlerRecovered", "is healthy again".to_owned());
+                Some(Note { severity: Severity::Normal, ..note })
+            }
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct LaneStatus {
     pub failures: u64,
     /// Traps and timeouts since the last call without.
     pub faults_in_a_row: u32,
+    /// How long each worker waits before a call because of them, in milliseconds.
+    pub slowed_ms: u64,
     /// Objects that it writes to too often, and is slowed for.
     pub over_budget: usize,
     /// Of those, at most [`MAX_SLOWED_SHOWN`].
@@ -134,8 +136,11 @@ impl Shared {
     pub(super) fn status(&self) -> LaneStatus {
         let active = self.current();
         let (away, depth) = (self.world().is_away(), self.queue.depth());
-        let faults = self.faults_in_a_row();
-        let (calls, failures, last_error) = self.tally();
+        let (calls, failures, last_error, faults, unhealthy, wait) = {
+            let tally = self.tally();
+            let last_error = tally.last_error.clone();
+            (tally.calls, tally.failures, last_error, tally.faults, tally.is_unhealthy(), tally.fault_wait())
+        };
         let book = self.book();
         let mut ledger = LedgerStatus::default();
         for (_, entry) in book.ledger.iter() {
@@ -154,7 +159,7 @@ impl Shared {
         let state = match &active {
             None => LaneState::Removed,
             Some(_) if away => LaneState::WorldAway,
-            Some(_) if faults >= super::lane::FAULTS_BEFORE_SLOW => LaneState::Unhealthy,
+            Some(_) if unhealthy => LaneState::Unhealthy,
             Some(active) if unsynced.len() == active.watches.len() => LaneState::Waiting,
             Some(_) => LaneState::Running,
         };
@@ -181,6 +186,7 @@ impl Shared {
             calls,
             failures,
             faults_in_a_row: faults,
+            slowed_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             over_budget: book.budgets.slowed().count(),
             slowed: book
                 .budgets

@@ -5,6 +5,7 @@ mod blame;
 mod events;
 mod failures;
 mod fights;
+mod health;
 mod random;
 mod reload;
 mod restart;

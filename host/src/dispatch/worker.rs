@@ -42,13 +42,16 @@ async fn run(shared: Arc<Shared>, index: usize) {
     let mut generations = shared.generation.subscribe();
     while stays(&shared, index) {
         generations.mark_unchanged();
-        let wait = shared.fault_wait();
+        let wait = shared.tally().fault_wait();
         let claim = tokio::select! {
             // A reload may have ended the faults, or this worker.
             _ = generations.changed() => continue,
             claim = async {
                 if !wait.is_zero() {
-                    sleep(wait).await;
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        () = shared.recovered.notified() => {}
+                    }
                 }
                 shared.queue.claim().await
             } => claim,

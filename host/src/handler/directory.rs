@@ -19,7 +19,7 @@
 //!
 //! The directory is watched, never its files: a watch on a file dies with the first rename over it.
 
-use super::MAX_MANIFEST;
+use super::{MAX_MANIFEST, manifest::limit::Limit};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -119,6 +119,8 @@ pub struct Problem {
     pub what: String,
     /// What to do.
     pub fix: String,
+    /// The bound that the file is beyond, if that is what is wrong.
+    pub limit: Option<Limit>,
 }
 
 impl PartialEq for Found {

@@ -175,6 +175,14 @@ pub struct Limits {
     pub actions: usize,
     /// Bytes of one reply as the host receives it. Default 1 MiB.
     pub reply_bytes: usize,
+    /// Bytes of one action: its texts, added up. Default 512 KiB.
+    pub action_bytes: usize,
+    /// How deep arrays and objects may nest in a status, a patch or a manifest. Default 64, at most 100.
+    pub json_depth: usize,
+    /// Bytes of log lines a second, of all calls together, after the burst; more is dropped and counted. Default 64 KiB.
+    pub log_bytes_per_second: u32,
+    /// Bytes of log lines at once. Default 1 MiB.
+    pub log_burst: u32,
     /// Bytes of log lines (import, stdout and stderr together) kept per call; more is dropped and counted. Default 64 KiB.
     pub log_bytes: usize,
     /// Host functions called in one call. Default 1,000.
@@ -215,7 +223,11 @@ impl Default for Limits {
             time: Duration::from_secs(2),
             actions: 64,
             reply_bytes: 1 << 20,
+            action_bytes: 512 << 10,
+            json_depth: 64,
             log_bytes: 64 << 10,
+            log_bytes_per_second: 64 << 10,
+            log_burst: 1 << 20,
             imports: 1_000,
             read_bytes: 16 << 20,
             writes_per_second: 1_000,

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     action::testing::*,
     contract::{Failure, Level},
+    handler::manifest::Limits,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -23,6 +24,31 @@ async fn every_write_waits_for_its_token() {
     let executor = script.paced(manifest(), Duration::from_secs(3));
     executor.carry_out(&node(), vec![annotate("1"), create()]).await.unwrap();
     assert_eq!(begin.elapsed().as_secs(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_for_its_tokens_is_counted_and_keeps_no_other_waiting() {
+    let (slow, quick) = (Script::new([(201, json!({}))]), Script::new([(201, json!({}))]));
+    let begin = Instant::now();
+    let (waiting, neighbour) = (slow.paced(manifest(), Duration::from_secs(3600)), quick.executor(manifest()));
+    let ended = async |executor: &Executor| {
+        executor.carry_out(&node(), vec![create()]).await.unwrap();
+        begin.elapsed().as_secs()
+    };
+    assert_eq!(tokio::join!(ended(&waiting), ended(&neighbour)), (3600, 0));
+    let waited = |script: &Script| script.metrics.limits().of("h", Limit::WritesPerSecond);
+    assert_eq!((waited(&slow), waited(&quick)), (1, 0));
+}
+
+#[tokio::test]
+async fn bounds_of_a_reply_are_counted() {
+    let script = Script::default();
+    carry_out(&script, vec![Action::RequeueAfter(5)]).await.unwrap();
+    carry_out(&script, vec![Action::RequeueAfter(5000)]).await.unwrap();
+    let many = vec![Action::RequeueAfter(5000); Limits::default().actions + 1];
+    assert_eq!(carry_out(&script, many).await.unwrap_err().class, Class::Permanent);
+    let met = |limit| script.metrics.limits().of("h", limit);
+    assert_eq!((met(Limit::RequeueFloor), met(Limit::Actions)), (1, 1));
 }
 
 #[tokio::test]

@@ -18,7 +18,15 @@ use futures::{FutureExt, future::BoxFuture};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -55,6 +63,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) grant: &'a HttpGrant,
     /// Bytes of the answer's head, and of its body, that are read.
     pub(super) most: usize,
+    /// Set if there was more.
+    pub(super) beyond: &'a AtomicBool,
     /// One of the handler's places.
     pub(super) permit: Permit,
 }
@@ -190,8 +200,14 @@ async fn speak<S>(stream: S, outgoing: Outgoing<'_>, reaching: impl FnOnce()) ->
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let broken = |error: hyper::Error| failure(format!("the exchange broke: {}", chain(&error)));
-    let Outgoing { method, url, mut headers, body, most, grant: _, permit: _ } = outgoing;
+    let Outgoing { method, url, mut headers, body, most, grant: _, beyond, permit: _ } = outgoing;
+    let broken = |error: hyper::Error| {
+        if error.is_parse_too_large() {
+            beyond.store(true, Ordering::Relaxed);
+            return failure(format!("the head of the answer has more than {most} bytes (limits.httpAnswerBytes)"));
+        }
+        failure(format!("the exchange broke: {}", chain(&error)))
+    };
     let set = |name, value: &str| HeaderValue::try_from(value).map(|value| (name, value));
     let agent = concat!("weir/", env!("CARGO_PKG_VERSION"));
     for header in
@@ -220,7 +236,7 @@ where
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()?.trim().parse().ok());
         let location = head.headers.get(header::LOCATION).cloned();
-        Ok(Answer { status: head.status, location, retry_after, body: some_of(body, most).await })
+        Ok(Answer { status: head.status, location, retry_after, body: some_of(body, most, beyond).await })
     };
     tokio::select! {
         biased;
@@ -231,12 +247,14 @@ where
 }
 
 /// As much of a body as comes before `most` bytes or the connection end.
-async fn some_of(mut body: Incoming, most: usize) -> Bytes {
+async fn some_of(mut body: Incoming, most: usize, beyond: &AtomicBool) -> Bytes {
     let mut read = BytesMut::new();
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
-        read.extend_from_slice(&data[..data.len().min(most - read.len())]);
-        if read.len() == most {
+        let room = most - read.len();
+        read.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            beyond.store(true, Ordering::Relaxed);
             break;
         }
     }

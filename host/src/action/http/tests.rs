@@ -3,7 +3,7 @@
 use super::*;
 use crate::action::{ActionError, Applied, testing::*};
 use crate::contract::Change;
-use crate::handler::manifest::{Manifest, Template};
+use crate::handler::manifest::{Manifest, Template, limit::Limit};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response,
@@ -128,7 +128,7 @@ async fn what_is_no_request_is_refused_before_anything_is_sent() {
         (|it| it.headers = vec![("Host".into(), "b.example".into())], "the header host is weir's to set"),
         (|it| it.headers = vec![("X".into(), "a\r\nY: b".into())], "the value of the header x is none"),
         (|it| it.idempotency_key = Some("a b".into()), "the idempotency key has to be"),
-        (|it| it.body = "x".repeat(300 << 10), "more than the 262144 of limits.httpRequestBytes"),
+        (|it| it.body = "x".repeat(300 << 10), "limits.httpRequestBytes allows 262144"),
     ];
     for (edit, words) in edits {
         let mut request = post("https://a.example/");
@@ -270,13 +270,19 @@ async fn without_a_server_nobody_was_reached() {
     }
 }
 
+/// How often the handler met one of its bounds.
+fn met(executor: &Executor, limit: Limit) -> u64 {
+    executor.deps.metrics.limits().of("h", limit)
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_not_waited_for_beyond_the_limit() {
     let site = Site::start([]).await;
     let mut manifest = granting(&[&site.at("/")]);
     manifest.limits.http_time = Duration::from_millis(100);
-    let error = failed(manifest, post(&site.at("/"))).await;
-    assert_eq!(error.class, OUTSIDE);
+    let executor = executor(manifest);
+    let error = executor.carry_out(&node(), vec![Action::Http(post(&site.at("/")))]).await.unwrap_err();
+    assert_eq!((error.class, met(&executor, Limit::HttpTime)), (OUTSIDE, 1));
     assert!(error.message.ends_with("no answer within 100 ms (limits.httpTime)"), "{}", error.message);
     assert!(error.before.reached_outside);
 }
@@ -288,9 +294,13 @@ async fn an_answer_is_read_no_further_than_its_limit() {
     let mut endless = answer(200, "");
     endless.endless = true;
     let site = Site::start([wide, endless]).await;
-    let error = failed(granting(&[&site.at("/")]), post(&site.at("/"))).await;
-    assert!(error.message.contains("the exchange broke: message head is too large"), "{}", error.message);
-    carry_out(granting(&[&site.at("/")]), post(&site.at("/"))).await.unwrap();
+    let executor = executor(granting(&[&site.at("/")]));
+    let ask = async || executor.carry_out(&node(), vec![Action::Http(post(&site.at("/")))]).await;
+    let error = ask().await.unwrap_err();
+    let words = "the head of the answer has more than 65536 bytes (limits.httpAnswerBytes)";
+    assert!(error.message.ends_with(words), "{}", error.message);
+    ask().await.unwrap();
+    assert_eq!(met(&executor, Limit::HttpAnswerBytes), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,6 +325,7 @@ async fn no_more_requests_are_under_way_than_the_limit_allows() {
     let all = (0..6).map(|_| executor.carry_out(&node, vec![Action::Http(post(&site.at("/")))]));
     assert!(futures::future::join_all(all).await.iter().all(Result::is_ok));
     assert_eq!(site.at_once(), 2);
+    assert_eq!(met(&executor, Limit::HttpConnections), 4);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::{
     action::{ActionMetrics, Executor, ExecutorDeps, Outside, Secrets},
     contract::{Action, Change, Event, Failure},
     dispatch::{DispatchMetrics, Fights, Generation, Lane, LaneDeps, Store},
-    handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant},
+    handler::manifest::{Grants, Instance, Limits, Manifest, Retry, Watch, WriteGrant, limit::LimitHits},
     kinds::Kinds,
     queue::QueueMetrics,
     runtime::{CallFailure, FailureKind, Invocation, Invoke, Reply},
@@ -56,6 +56,8 @@ pub(super) struct Rig {
     number: u64,
     /// Of the next generation; default: one for each number.
     pub(super) version: Option<&'static str>,
+    pub(super) limits: LimitHits,
+    registry: Registry,
 }
 
 impl Script {
@@ -200,16 +202,25 @@ impl Rig {
     fn named(name: &str, api: DevApi, store: Option<Store>, fights: Fights) -> Rig {
         let client = Client::new(api.service(), "default");
         let (tasks, stop, mut registry) = (TaskTracker::new(), CancellationToken::new(), Registry::default());
+        let limits = LimitHits::default();
         let informers = informers(&client, &tasks, &stop);
         let deps = LaneDeps {
             tasks: tasks.clone(),
-            metrics: DispatchMetrics::register(&mut registry),
+            metrics: DispatchMetrics::register(&mut registry).counting(limits.clone()),
             queues: QueueMetrics::register(&mut registry),
             store,
             fights: fights.clone(),
         };
         let lane = Lane::new(name, deps);
-        Rig { api, client, lane, fights, script: Arc::default(), informers, tasks, stop, number: 0, version: None }
+        let script = Arc::default();
+        Rig { api, client, lane, fights, script, informers, tasks, stop, number: 0, version: None, limits, registry }
+    }
+
+    /// One line of `/metrics`.
+    pub(super) fn has_metric(&self, line: &str) -> bool {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text.lines().any(|it| it == line)
     }
 
     /// A lane with one generation on all ConfigMaps, of which there are none.

@@ -128,5 +128,6 @@ fn cannot_watch(dir: &Path, error: &notify::Error) -> Problem {
         what: format!("the system refuses to watch it ({error}), so it is looked at every {poll} s instead"),
         fix: "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches, if their limits are what is reached"
             .into(),
+        limit: None,
     }
 }

@@ -1,7 +1,7 @@
 //! One file as several looks see it: when it has stopped moving, and what it held last.
 
 use super::{Problem, QUIET, SETTLE, look::Moment};
-use crate::places;
+use crate::{handler::manifest::limit::Limit, places};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::{
@@ -198,7 +198,9 @@ fn read_whole(path: &Path, room: Room) -> Result<(Content, Stamp), Refusal> {
 }
 
 fn too_large(path: &Path, size: u64, room: Room) -> Problem {
+    let mut limit = None;
     let (what, fix) = if size > room.most {
+        limit = Some(if room.text { Limit::ManifestBytes } else { Limit::ComponentBytes });
         let fix = if room.text { "shorten it" } else { "strip the component's debug information, or split it" };
         (format!("it has {size} bytes, more than the {} it may have", room.most), fix)
     } else {
@@ -206,7 +208,7 @@ fn too_large(path: &Path, size: u64, room: Room) -> Problem {
             format!("it has {size} bytes, and the files of this directory together leave room for {}", room.left);
         (what, "spread the handlers over several hosts")
     };
-    Problem { file: path.to_owned(), what, fix: fix.into() }
+    Problem { file: path.to_owned(), what, fix: fix.into(), limit }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
@@ -214,6 +216,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
         file: path.to_owned(),
         what: format!("it cannot be read ({error})"),
         fix: "let the user that weir runs as read it".into(),
+        limit: None,
     }
 }
 
@@ -222,11 +225,17 @@ fn dangling(path: &Path) -> Problem {
         file: path.to_owned(),
         what: "it is a symbolic link to nothing".into(),
         fix: "restore what it points to, or remove the link".into(),
+        limit: None,
     }
 }
 
 fn not_a_file(path: &Path) -> Problem {
-    Problem { file: path.to_owned(), what: "it is not a regular file".into(), fix: "rename it, or remove it".into() }
+    Problem {
+        file: path.to_owned(),
+        what: "it is not a regular file".into(),
+        fix: "rename it, or remove it".into(),
+        limit: None,
+    }
 }
 
 fn outside(path: &Path, real: &Path) -> Problem {
@@ -234,6 +243,7 @@ fn outside(path: &Path, real: &Path) -> Problem {
         file: path.to_owned(),
         what: format!("it is a symbolic link to {}, outside its directory", real.display()),
         fix: "copy the file here".into(),
+        limit: None,
     }
 }
 
@@ -244,9 +254,10 @@ pub(super) fn open_to_all(file: &Path, place: &Path, mode: u32) -> Problem {
         file: file.to_owned(),
         what: format!("{what} may be written to by everybody (mode {mode:03o}), and what lies there is run"),
         fix: format!("chmod o-w {}, or mount it read-only", place.display()),
+        limit: None,
     }
 }
 
 fn not_text(path: &Path) -> Problem {
-    Problem { file: path.to_owned(), what: "it is not UTF-8 text".into(), fix: "save it as UTF-8".into() }
+    Problem { file: path.to_owned(), what: "it is not UTF-8 text".into(), fix: "save it as UTF-8".into(), limit: None }
 }

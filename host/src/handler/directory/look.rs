@@ -197,6 +197,7 @@ impl Reader {
                 file: self.dir.join(format!("{stem}.wasm")),
                 what: format!("it is left out, because a directory holds at most {most} handlers"),
                 fix: "spread the handlers over several hosts".into(),
+                limit: None,
             });
             components.remove(&stem);
         }
@@ -211,6 +212,7 @@ impl Reader {
             file: self.dir.clone(),
             what: format!("the directory of handlers cannot be listed ({error}){}", self.kept()),
             fix: "create it, or let the user that weir runs as read it; it is looked for again by itself".into(),
+            limit: None,
         }
     }
 
@@ -220,6 +222,7 @@ impl Reader {
             file: self.dir.clone(),
             what: format!("the directory of handlers has more than {most} entries{}", self.kept()),
             fix: "move what is not a handler elsewhere".into(),
+            limit: None,
         }
     }
 }
@@ -288,11 +291,17 @@ fn orphan(file: PathBuf, stem: &str) -> Problem {
         file,
         what: "it has no component beside it, so it says nothing of any handler".into(),
         fix: format!("add {stem}.wasm, or remove it"),
+        limit: None,
     }
 }
 
 fn twin(file: PathBuf, stem: &str) -> Problem {
-    Problem { file, what: "manifests end in .yaml, so it is not read".into(), fix: format!("rename it to {stem}.yaml") }
+    Problem {
+        file,
+        what: "manifests end in .yaml, so it is not read".into(),
+        fix: format!("rename it to {stem}.yaml"),
+        limit: None,
+    }
 }
 
 fn precompiled(file: PathBuf, stem: &str) -> Problem {
@@ -300,9 +309,10 @@ fn precompiled(file: PathBuf, stem: &str) -> Problem {
         file,
         what: "it is compiled code, which cannot be checked and is never loaded".into(),
         fix: format!("put the component itself here as {stem}.wasm; weir keeps what it compiles by itself"),
+        limit: None,
     }
 }
 
 fn not_utf8(file: PathBuf) -> Problem {
-    Problem { file, what: "its name is not UTF-8, so it is left out".into(), fix: "rename it".into() }
+    Problem { file, what: "its name is not UTF-8, so it is left out".into(), fix: "rename it".into(), limit: None }
 }

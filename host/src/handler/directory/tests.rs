@@ -148,6 +148,8 @@ fn a_file_beyond_its_bound_is_not_read_and_one_at_the_bound_is() {
     assert_eq!(contents(&found), [("fits", "1234", Some("12"))]);
     assert!(problem(&found, "large.wasm").what.contains("5 bytes, more than the 4"));
     assert!(problem(&found, "wordy.yaml").what.contains("3 bytes, more than the 2"));
+    assert_eq!(problem(&found, "large.wasm").limit, Some(Limit::ComponentBytes));
+    assert_eq!(problem(&found, "wordy.yaml").limit, Some(Limit::ManifestBytes));
 }
 
 #[test]

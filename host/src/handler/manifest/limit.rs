@@ -13,14 +13,18 @@ use prometheus_client::{
 use std::{fmt, time::Duration};
 
 /// One bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is documented in BOUNDS, for people who never see this file")]
 pub enum Limit {
     Memory,
     Time,
     Actions,
     ReplyBytes,
+    ActionBytes,
+    JsonDepth,
     LogBytes,
+    LogBytesPerSecond,
+    LogBurst,
     Imports,
     ReadBytes,
     WritesPerSecond,
@@ -140,11 +144,39 @@ pub const BOUNDS: &[Bound] = &[
         "one reply, and what a call gives to one host function, in the host's memory; the call fails: reply too large",
     ),
     manifest(
+        Limit::ActionBytes,
+        "actionBytes",
+        |it| Bytes(it.action_bytes as u64),
+        Bytes(64 << 20),
+        "one action: its texts, added up; the reply is refused: a dead letter",
+    ),
+    manifest(
+        Limit::JsonDepth,
+        "jsonDepth",
+        |it| Number(it.json_depth as u64),
+        Number(100),
+        "how deep arrays and objects nest in a status, a patch or a manifest; the reply is refused: a dead letter",
+    ),
+    manifest(
         Limit::LogBytes,
         "logBytes",
         |it| Bytes(it.log_bytes as u64),
         Bytes(16 << 20),
         "log lines of one call, from the `log` import, stdout and stderr together; the rest is dropped, and one line says how many",
+    ),
+    manifest(
+        Limit::LogBytesPerSecond,
+        "logBytesPerSecond",
+        |it| Bytes(it.log_bytes_per_second.into()),
+        Bytes(16 << 20),
+        "log lines of all calls, `log` actions and what weir says of its failures included, after the burst; the rest is dropped, and one line says so",
+    ),
+    manifest(
+        Limit::LogBurst,
+        "logBurst",
+        |it| Bytes(it.log_burst.into()),
+        Bytes(256 << 20),
+        "log lines at once before `logBytesPerSecond` holds; counted there",
     ),
     manifest(
         Limit::Imports,
@@ -333,7 +365,7 @@ impl fmt::Display for Amount {
             }
         };
         for (size, next) in steps {
-            // 60s is read more easily than 1m, and 120s no less than 2m.
+            // 60s is read more easily than 1m, and 300s no less than 5m.
             if !number.is_multiple_of(*size) || (*size == 60 && number < 600) {
                 break;
             }
@@ -372,57 +404,4 @@ impl LimitHits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_bound_stands_at_its_place_and_has_a_name_of_its_own() {
-        for (place, bound) in BOUNDS.iter().enumerate() {
-            assert_eq!(bound.limit as usize, place, "{}", bound.name);
-            assert_eq!(bound.limit.name(), bound.name);
-        }
-        let names: std::collections::BTreeSet<_> = BOUNDS.iter().map(|it| it.name).collect();
-        assert_eq!(names.len(), BOUNDS.len());
-        assert!(BOUNDS.iter().all(|it| it.set.default().number() > 0), "zero never means unlimited");
-    }
-
-    #[test]
-    fn amounts_are_shown_as_manifests_write_them() {
-        let shown = |amount: Amount| amount.to_string();
-        assert_eq!(
-            [Bytes(64 << 20), Bytes(1000), Number(1000), seconds(2), seconds(60), seconds(600), seconds(86_400)]
-                .map(shown),
-            ["64Mi", "1000", "1000", "2s", "60s", "10m", "24h"]
-        );
-        assert_eq!(shown(Time(Duration::from_millis(1500))), "1500ms");
-    }
-
-    #[test]
-    fn the_documentation_has_every_bound_as_it_is() {
-        let mut expected = String::new();
-        for keys in [true, false] {
-            expected += if keys {
-                "| key | default | most | what |\n|---|---|---|---|\n"
-            } else {
-                "\n| name | value | what |\n|---|---|---|\n"
-            };
-            for Bound { name, set, meaning, .. } in BOUNDS {
-                match set {
-                    Set::Manifest { most, .. } if keys => {
-                        expected += &format!("| `{name}` | {} | {most} | {meaning} |\n", set.default());
-                    }
-                    Set::Host(amount) if !keys => expected += &format!("| `{name}` | {amount} | {meaning} |\n"),
-                    _ => {}
-                }
-            }
-        }
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../LIMITS.md");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let tables: String = text.split_inclusive("\n\n").filter(|it| it.starts_with('|')).collect();
-        assert_eq!(
-            tables.trim_end(),
-            expected.trim_end(),
-            "LIMITS.md has other tables than the code; these are the code's:\n{expected}"
-        );
-    }
-}
+mod tests;

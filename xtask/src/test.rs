@@ -98,5 +98,13 @@ fn javascript_tests(root: &Path) -> Done {
 
 /// The cargo that runs us.
 pub(crate) fn cargo() -> Command {
-    Command::new(place::variable("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(place::variable("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo told us of our own package. A build script that asks for it (ring's does) would see something else than under a cargo that was called by
+    // hand, and so would be run again, with all that depends on it, at each change between the two.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }

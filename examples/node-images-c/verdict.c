@@ -54,10 +54,22 @@ static struct difference compare(const struct node *node, const struct node *bef
 }
 
 const char *listed(const char *const *names, size_t count, size_t most) {
-    const char *list = "";
+    // Measured first, so that the list is written once however long it is.
+    size_t length = 1;
     for (size_t n = 0; n < count && n < most; n++) {
-        list = weir_format("%s%s%s", list, n ? ", " : "", names[n]);
+        length += strlen(names[n]) + 2;
     }
+    char *list = weir_alloc(length), *end = list;
+    for (size_t n = 0; n < count && n < most; n++) {
+        size_t part = strlen(names[n]);
+        if (n > 0) {
+            memcpy(end, ", ", 2);
+            end += 2;
+        }
+        memcpy(end, names[n], part);
+        end += part;
+    }
+    *end = '\0';
     return list;
 }
 

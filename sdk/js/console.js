@@ -29,12 +29,15 @@ export function parts(said) {
   return [[...first, ...rest.map(shown)].join(" "), fields];
 }
 
+/** How many causes are told: an error can be its own. */
+const CAUSES = 10;
+
 /** An error as its author wants to read it, causes and all. */
-export function stackOf(error) {
+export function stackOf(error, causes = CAUSES) {
   const stack = error?.stack ?? "";
   // Node's begins with the message, the component's engine's does not.
   const own = stack.startsWith(String(error)) ? stack : `${error}\n${stack}`.trimEnd();
-  return error?.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`;
+  return error?.cause === undefined || causes === 0 ? own : `${own}\ncaused by: ${stackOf(error.cause, causes - 1)}`;
 }
 
 /** Takes the format off the front, and as many values as it has places for. */

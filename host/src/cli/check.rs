@@ -73,7 +73,9 @@ pub(super) fn run(arguments: CheckArgs) -> Result<(), Box<dyn Error>> {
 
 fn text(checked: &Checked<'_>) -> String {
     let Checked { file, beside, bytes, component, manifest, memory, ungranted } = checked;
-    let mut text = format!("{}: a handler, and sound\n", file.display());
+    let sound =
+        if memory.described > manifest.limits.memory { ", that may not hold what it needs" } else { ", and sound" };
+    let mut text = format!("{}: a handler{sound}\n", file.display());
     let mut line = |what: &str, value: String| text.push_str(&format!("  {what:<10} {value}\n"));
     line("name:", manifest.name.clone());
     line("does:", manifest.description.clone());

@@ -158,6 +158,9 @@ fn make(folder: &Path, name: &str, template: &Template) -> Result<(), Box<dyn Er
     if template.lang == "rust" && !name.starts_with(|first: char| first.is_ascii_lowercase()) {
         return Err(format!("a handler in Rust cannot be called `{name}`; begin with a letter").into());
     }
+    if template.lang == "rust" && name == "weir-sdk" {
+        return Err("a handler in Rust cannot be called `weir-sdk`, as its kit is; give another name".into());
+    }
     // Not `create_dir_all`: that there is none yet and that it is ours is one step.
     fs::create_dir(folder).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {

@@ -3,14 +3,17 @@
 //! The order is: flags, then `KUBECONFIG`, then the pod's service account, then the default kubeconfig. kube's own inference
 //! prefers any kubeconfig over the service account, which picks the wrong cluster in a pod that carries one.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use kube::{
     Client, Config,
-    config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    client::ClientBuilder,
+    config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
+use tower::util::MapRequestLayer;
 
 /// What flags and environment say about the cluster.
 #[derive(Debug, Clone, Default)]
@@ -213,7 +216,44 @@ fn client(mut config: Config, user_agent: &str) -> Result<Client, ClusterError> 
     if !matches!(config.cluster_url.scheme_str(), Some("http" | "https")) || config.cluster_url.host().is_none() {
         return Err(ClusterError::Address(url));
     }
-    Client::try_from(config).map_err(|source| ClusterError::Client { url, source: Box::new(source) })
+    let impersonated = impersonated(&mut config.auth_info);
+    let builder =
+        ClientBuilder::try_from(config).map_err(|source| ClusterError::Client { url, source: Box::new(source) })?;
+    Ok(builder.with_layer(&MapRequestLayer::new(move |request| acting(request, &impersonated))).build())
+}
+
+/// Takes out of the credentials whom they act as (`as`, `as-groups`, …), as headers. kube would append them to every request, also to one that is made as another
+/// account, which then had these groups.
+fn impersonated(credentials: &mut AuthInfo) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: String, value: &str| {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    };
+    if let Some(user) = credentials.impersonate.take() {
+        add("impersonate-user".into(), &user);
+    }
+    if let Some(uid) = credentials.impersonate_uid.take() {
+        add("impersonate-uid".into(), &uid);
+    }
+    for group in credentials.impersonate_groups.take().into_iter().flatten() {
+        add("impersonate-group".into(), &group);
+    }
+    for (key, values) in credentials.impersonate_user_extra.take().into_iter().flatten() {
+        for value in values {
+            add(format!("impersonate-extra-{key}"), &value);
+        }
+    }
+    headers
+}
+
+/// The request, made as whom the kubeconfig says, unless it is made as somebody already.
+fn acting<B>(mut request: http::Request<B>, impersonated: &HeaderMap) -> http::Request<B> {
+    if !request.headers().contains_key("impersonate-user") {
+        request.headers_mut().extend(impersonated.clone());
+    }
+    request
 }
 
 #[cfg(test)]
@@ -255,6 +295,38 @@ mod tests {
         let choice = ClusterChoice { kubeconfig: Some(file.path().to_owned()), ..Default::default() };
         let error = choice.connect("weir/test").await.err().unwrap().to_string();
         assert!(error.starts_with(&file.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn whom_the_kubeconfig_acts_as_does_not_mix_with_a_handlers_account() {
+        let mut credentials = AuthInfo {
+            impersonate: Some("admin".into()),
+            impersonate_uid: Some("7".into()),
+            impersonate_groups: Some(vec!["system:masters".into(), "b".into()]),
+            impersonate_user_extra: Some([("scopes".to_owned(), vec!["x".to_owned()])].into()),
+            ..AuthInfo::default()
+        };
+        let impersonated = impersonated(&mut credentials);
+        assert!(
+            credentials.impersonate.is_none() && credentials.impersonate_groups.is_none(),
+            "kube adds nothing more"
+        );
+        let named = |request: &http::Request<()>| {
+            let pair = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
+            request.headers().iter().map(pair).collect::<std::collections::BTreeSet<_>>()
+        };
+        let own = acting(http::Request::get("/").body(()).unwrap(), &impersonated);
+        let all = [
+            "impersonate-extra-scopes: x",
+            "impersonate-group: b",
+            "impersonate-group: system:masters",
+            "impersonate-uid: 7",
+            "impersonate-user: admin",
+        ];
+        assert_eq!(named(&own), all.map(str::to_owned).into());
+        let account = http::Request::get("/").header("impersonate-user", "system:serviceaccount:team:worker");
+        let account = acting(account.body(()).unwrap(), &impersonated);
+        assert_eq!(named(&account), ["impersonate-user: system:serviceaccount:team:worker".to_owned()].into());
     }
 
     #[tokio::test]

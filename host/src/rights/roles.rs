@@ -56,11 +56,11 @@ impl Roles {
         all
     }
 
-    /// What the roles of an account are called, and who is bound to them.
+    /// What the roles of an account are called, and who is bound to them. The colon is in no namespace's and no account's name, so no two are called alike.
     fn of<'a>(&'a self, account: Option<&'a Account>) -> (String, Option<&'a Account>) {
         match account {
             None => (self.name.clone(), self.account.as_ref()),
-            Some(account) => (format!("{}-{}-{}", self.name, account.namespace, account.name), Some(account)),
+            Some(account) => (format!("{}:{}:{}", self.name, account.namespace, account.name), Some(account)),
         }
     }
 

@@ -306,10 +306,10 @@ fn what_a_handler_does_as_an_account_is_the_accounts_to_be_allowed_and_weir_may_
         let items = list["items"].as_array().unwrap().iter().filter(|it| it["kind"] == kind);
         items.map(|it| it["metadata"]["name"].as_str().unwrap()).collect()
     };
-    assert_eq!(names("ClusterRole"), ["weir", "weir-team-worker"]);
+    assert_eq!(names("ClusterRole"), ["weir", "weir:team:worker"]);
     assert_eq!(names("RoleBinding"), ["weir"]);
     let bound =
-        list["items"].as_array().unwrap().iter().find(|it| it["roleRef"]["name"] == "weir-team-worker").unwrap();
+        list["items"].as_array().unwrap().iter().find(|it| it["roleRef"]["name"] == "weir:team:worker").unwrap();
     assert_eq!(bound["subjects"][0]["name"], "worker");
     // An account that does nothing need not be acted as.
     assert!(of_group("", &[rights("h", &format!("{{ serviceAccount: team/worker, {WATCH} }}"))]).len() == 1);

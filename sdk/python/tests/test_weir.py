@@ -108,6 +108,13 @@ class Events(unittest.TestCase):
 
 
 class Host(unittest.TestCase):
+    def test_an_exception_that_cannot_say_itself_is_told_by_its_type(self):
+        class Mute(Exception):
+            def __str__(self):
+                raise ValueError("no words")
+
+        self.assertIn("Mute", weir._errors.reason(Mute()))
+
     def test_outside_of_weir_a_question_says_so(self):
         for question in (weir.settings, weir.now, lambda: weir.cluster.get("v1", "Pod", "a"),
                          lambda: list(weir.cluster.list("v1", "Pod")), lambda: weir.subject.get("/a")):

@@ -68,7 +68,7 @@ def _failure(error):
     if isinstance(error, Permanent):
         return types.Failure_Permanent(reason(error))
     if isinstance(error, RetryLater):
-        return types.Failure_RetryLater(types.RetryLater(milliseconds(error.after), reason(error)))
+        return types.Failure_RetryLater(types.RetryLater(milliseconds(getattr(error, "after", 0)), reason(error)))
     return types.Failure_Retry(reason(error))
 
 

@@ -52,9 +52,14 @@ _NOT_THE_AUTHORS = (os.path.dirname(__file__), os.path.dirname(os.__file__))
 
 def reason(error: BaseException) -> str:
     """What a failure says of an exception."""
-    said = str(error) or type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        # Its author's mistake in `__str__` must not hide the one that is told of, nor end the instance.
+        text = ""
+    said = text or type(error).__name__
     if not isinstance(error, MEANT):
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
         frames = traceback.extract_tb(error.__traceback__)
         frames = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_AUTHORS)]
         if frames:

@@ -11,7 +11,7 @@ from ._errors import Permanent
 
 DEEPEST = 500
 """How deep JSON may be nested: from some 1,000 on, a component's stack ends before Python notices, and with it the component."""
-_TEXTS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_TEXTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKETS = re.compile(r"[][{}]")
 
 

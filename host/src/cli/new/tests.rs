@@ -92,6 +92,7 @@ fn what_is_there_is_not_touched_and_a_bad_name_makes_nothing() {
         ("go", "../one", "is no handler's name"),
         ("go", "", "is no handler's name"),
         ("rust", "1a", "begin with a letter"),
+        ("rust", "weir-sdk", "as its kit is"),
     ] {
         let place = tempfile::tempdir().unwrap();
         let error = make(&place.path().join(name), name, template(lang)).unwrap_err().to_string();

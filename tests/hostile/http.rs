@@ -46,7 +46,7 @@ corpus! {
     smuggles_a_header_in_a_name => headed(&[("x: y\r\nHost", "other.example.org")], &["is no name of a header"]);
     has_many_headers => headed(&[("x", "y"); 65], &["65 headers are more than 64"]);
     sends_too_much => attack(
-        vec![http("POST", "https://hooks.example.org/services/T0/a", Vec::new(), vec![b'x'; 300_000])], &["more than the 262144 of limits.httpRequestBytes"],
+        vec![http("POST", "https://hooks.example.org/services/T0/a", Vec::new(), vec![b'x'; 300_000])], &["300043 bytes, limits.httpRequestBytes allows 262144"],
     );
     asks_for_a_secret_it_was_not_given => unreadable("https://hooks.example.org/services/T0/${env:HOOK_SECRET}", &["http"]);
 }

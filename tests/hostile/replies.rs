@@ -74,9 +74,9 @@ corpus! {
     a_text_that_is_none => Attack::given_up(&answers(vec![annotate("hostile/a", [0xff, 0xfe])]), &["utf-8"]);
     half_a_surrogate => Attack::given_up(&answers(vec![annotate("hostile/a", [0xed, 0xa0, 0x80])]), &["utf-8"]);
     a_patch_nested_too_deep => Attack::given_up(
-        &answers(vec![merge(None, deep("["))]), &["action 1 of the reply, patch: the patch is not valid JSON: recursion limit exceeded"],
-    ).granted(PATCH);
-    a_status_nested_too_deep => Attack::given_up(&answers(vec![set_status(deep("{\"a\":"))]), &["the status is not valid JSON: recursion limit"]);
+        &answers(vec![merge(None, deep("["))]), &["action 1 of the reply, patch: it is nested deeper than limits.jsonDepth allows"],
+    ).granted(PATCH).hits("jsonDepth");
+    a_status_nested_too_deep => Attack::given_up(&answers(vec![set_status(deep("{\"a\":"))]), &["set-status: it is nested deeper than limits.jsonDepth allows"]).hits("jsonDepth");
     a_patch_with_a_number_that_is_none => Attack::given_up(
         &answers(vec![merge(None, r#"{"data":{"a":1e999999}}"#)]), &["the patch is not valid JSON: number out of range"],
     ).granted(PATCH);
@@ -99,7 +99,7 @@ corpus! {
     a_manifest_nested_too_deep => Attack::given_up(
         &answers(vec![create(format!("{OBJECT}a: {}", "[".repeat(100_000)))]), &["the manifest is not valid YAML"],
     ).granted(PATCH);
-    a_manifest_in_json_nested_too_deep => Attack::given_up(&answers(vec![create(deep("["))]), &["the manifest is not valid"]).granted(PATCH);
+    a_manifest_in_json_nested_too_deep => Attack::given_up(&answers(vec![create(deep("["))]), &["create: it is nested deeper than limits.jsonDepth"]).granted(PATCH).hits("jsonDepth");
     a_manifest_without_a_name => Attack::given_up(
         &answers(vec![create("apiVersion: v1\nkind: ConfigMap\nmetadata: { generateName: a, namespace: default }")]),
         &["metadata.generateName would make another object on every retry"],
@@ -116,6 +116,8 @@ corpus! {
     ).granted("{ apiVersion: v1, kind: ConfigMap, actions: [emit] }");
     an_extension_of_no_name => Attack::given_up(&answers(vec![extension("exec", "{}")]), &["this host knows no extension \"exec\""]);
     an_extension_that_is_long => Attack::given_up(&answers(vec![extension(&"x".repeat(500_000), "{}")]), &["this host knows no extension"]);
-    a_note_of_a_mebibyte_less_one => Attack::contained(&answers(vec![action(8, vec![Number(2), text(vec![b'x'; 900_000]), Entries(Vec::new())])]));
+    a_line_of_nearly_a_mebibyte => Attack::given_up(
+        &answers(vec![action(8, vec![Number(2), text(vec![b'x'; 900_000]), Entries(Vec::new())])]), &["log: it has 900000 bytes, limits.actionBytes allows"],
+    ).hits("actionBytes");
     an_annotation_removed_that_never_was => Attack::contained(&answers(vec![action(0, vec![Entries(vec![(b"hostile/none".to_vec(), Maybe(None))])])]));
 }
